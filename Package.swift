@@ -1,0 +1,131 @@
+// swift-tools-version: 6.1
+// The layers of Lectern as a diagram: each row may use what stands below it, never what stands above.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .unsafeFlags(["-warnings-as-errors"]),
+]
+
+let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let yaml: Target.Dependency = .product(name: "Yams", package: "Yams")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+/// One room: `Sources/LAYER/NAME`.
+func room(_ layer: String, _ name: String, uses: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: uses, path: "Sources/\(layer)/\(name)", resources: resources, swiftSettings: strict)
+}
+
+/// One program: flags and wiring only.
+func program(_ name: String, target: String, uses: [Target.Dependency]) -> Target {
+    .executableTarget(name: target, dependencies: uses, path: "Sources/Programs/\(name)", swiftSettings: strict)
+}
+
+/// A C library of the system, or inline shims over its headers.
+func c(_ name: String, pkgConfig: String? = nil) -> Target {
+    .systemLibrary(name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig)
+}
+
+func tests(_ name: String, uses: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: uses, path: "Tests/\(name)", resources: resources, swiftSettings: strict)
+}
+
+let programs: [Target] = [
+    program(
+        "lectern", target: "lectern",
+        uses: [
+            "Gateway", "Labs", "Terminals", "Ports", "Accounts", "Workshops", "APIServer", "Scheduler", "Controllers",
+            "Kubelet", "Containers", "Network", "ClusterClient", "ClusterStore", "ClusterModel", "Web", "Crypto",
+            "Database", "Kernel", "Essentials", arguments, logging, yaml,
+        ]),
+    program("node-agent", target: "node-agent", uses: ["Agent", "Essentials"]),
+]
+
+let classroom: [Target] = [
+    room(
+        "Classroom", "Gateway",
+        uses: ["Accounts", "Labs", "Terminals", "Ports", "Workshops", "APIServer", "ClusterModel", "Web", "Crypto", "Essentials", logging]),
+    room("Classroom", "Labs", uses: ["ClusterClient", "ClusterModel", "Database", "Crypto", "Essentials", logging]),
+    room("Classroom", "Terminals", uses: ["Web", "Essentials", logging]),
+    room("Classroom", "Ports", uses: ["Web", "Crypto", "Essentials", logging]),
+    room("Classroom", "Accounts", uses: ["Database", "Crypto", "Essentials", logging]),
+    room("Classroom", "Workshops", uses: ["Markup", "Essentials", yaml, logging]),
+]
+
+let controlPlane: [Target] = [
+    room("ControlPlane", "APIServer", uses: ["ClusterStore", "ClusterClient", "ClusterModel", "Essentials", yaml, logging]),
+    room("ControlPlane", "Controllers", uses: ["ClusterClient", "ClusterModel", "Essentials", logging]),
+    room("ControlPlane", "Scheduler", uses: ["ClusterClient", "ClusterModel", "Essentials", logging]),
+]
+
+let node: [Target] = [
+    room("Node", "Kubelet", uses: ["Containers", "Network", "ClusterClient", "ClusterModel", "Kernel", "Essentials", logging]),
+    room("Node", "Containers", uses: ["Kernel", "Crypto", "Essentials", logging]),
+    room("Node", "Network", uses: ["Kernel", "Essentials", logging]),
+    room("Node", "Agent", uses: ["Screen", "Kernel", "Essentials"]),
+]
+
+let cluster: [Target] = [
+    room("Cluster", "ClusterClient", uses: ["ClusterModel", "Essentials", logging]),
+    room("Cluster", "ClusterStore", uses: ["Database", "ClusterModel", "Essentials", logging]),
+    room("Cluster", "ClusterModel", uses: ["Essentials", collections]),
+]
+
+let platform: [Target] = [
+    room("Platform", "Web", uses: ["CLibwebsockets", "COpenSSL", "CLinux", "Essentials", logging]),
+    room("Platform", "Crypto", uses: ["COpenSSL", "Essentials"]),
+    room("Platform", "Database", uses: ["CSQLite", "Essentials"]),
+    room("Platform", "Kernel", uses: ["CLinux", "Essentials"]),
+    room("Platform", "Markup", uses: ["CCmark", "Essentials"]),
+    room("Platform", "Screen", uses: ["CVTerm", "Essentials"]),
+]
+
+let essentials: [Target] = [room("Essentials", "Essentials", uses: [collections])]
+
+let cLibraries: [Target] = [
+    c("CLibwebsockets", pkgConfig: "libwebsockets"),
+    c("COpenSSL", pkgConfig: "openssl"),
+    c("CSQLite", pkgConfig: "sqlite3"),
+    c("CCmark"),
+    c("CVTerm"),
+    c("CLinux"),
+]
+
+let allTests: [Target] = [
+    tests("EssentialsTests", uses: ["Essentials"]),
+    tests("WebTests", uses: ["Web", "Crypto", "Essentials"]),
+    tests("CryptoTests", uses: ["Crypto", "Essentials"]),
+    tests("DatabaseTests", uses: ["Database", "Essentials"]),
+    tests("KernelTests", uses: ["Kernel", "Essentials"]),
+    tests("MarkupTests", uses: ["Markup", "Essentials"]),
+    tests("ScreenTests", uses: ["Screen", "Essentials"]),
+    tests("ClusterTests", uses: ["ClusterModel", "ClusterStore", "ClusterClient", "Database", "Essentials"]),
+    tests("ControlPlaneTests", uses: ["APIServer", "Scheduler", "Controllers", "ClusterModel", "ClusterStore", "ClusterClient", "Database", "Essentials"]),
+    tests("NodeTests", uses: ["Kubelet", "Containers", "Network", "Kernel", "ClusterModel", "ClusterClient", "Essentials"]),
+    tests("AgentTests", uses: ["Agent", "Screen", "Kernel", "Essentials"]),
+    tests("WorkshopsTests", uses: ["Workshops", "Markup", "Essentials"]),
+    tests("LabsTests", uses: ["Labs", "Accounts", "ClusterModel", "ClusterClient", "Database", "Essentials"]),
+    tests("TerminalsTests", uses: ["Terminals", "Ports", "Web", "Essentials"]),
+    tests("GatewayTests", uses: ["Gateway", "Accounts", "Labs", "Workshops", "Web", "Essentials"]),
+    tests("ArchitectureTests", uses: ["Essentials"]),
+    tests("SandboxLiveTests", uses: ["Containers", "Network", "Kernel", "Kubelet", "Essentials"]),
+    tests("ServerLiveTests", uses: ["Web", "Essentials"]),
+]
+
+let package = Package(
+    name: "lectern",
+    products: [
+        .executable(name: "lectern", targets: ["lectern"]),
+        .executable(name: "node-agent", targets: ["node-agent"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: programs + classroom + controlPlane + node + cluster + platform + essentials + cLibraries + allTests
+)

@@ -1,0 +1,1 @@
+// Placeholder of the room Accounts until its first file lands.

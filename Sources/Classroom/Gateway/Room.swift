@@ -1,0 +1,1 @@
+// Placeholder of the room Gateway until its first file lands.

@@ -1,0 +1,1 @@
+// Placeholder of the room Labs until its first file lands.

@@ -1,0 +1,1 @@
+// Placeholder of the room Ports until its first file lands.

@@ -1,0 +1,1 @@
+// Placeholder of the room Terminals until its first file lands.

@@ -1,0 +1,1 @@
+// Placeholder of the room Workshops until its first file lands.

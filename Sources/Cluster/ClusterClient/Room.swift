@@ -1,0 +1,1 @@
+// Placeholder of the room ClusterClient until its first file lands.

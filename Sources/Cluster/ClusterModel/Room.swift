@@ -1,0 +1,1 @@
+// Placeholder of the room ClusterModel until its first file lands.

@@ -1,0 +1,1 @@
+// Placeholder of the room ClusterStore until its first file lands.

@@ -1,0 +1,1 @@
+// Placeholder of the room APIServer until its first file lands.

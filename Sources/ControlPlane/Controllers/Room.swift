@@ -1,0 +1,1 @@
+// Placeholder of the room Controllers until its first file lands.

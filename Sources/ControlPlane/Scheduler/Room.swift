@@ -1,0 +1,1 @@
+// Placeholder of the room Scheduler until its first file lands.

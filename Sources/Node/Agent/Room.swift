@@ -1,0 +1,1 @@
+// Placeholder of the room Agent until its first file lands.

@@ -1,0 +1,1 @@
+// Placeholder of the room Containers until its first file lands.

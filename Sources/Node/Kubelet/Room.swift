@@ -1,0 +1,1 @@
+// Placeholder of the room Kubelet until its first file lands.

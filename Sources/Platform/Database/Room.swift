@@ -1,0 +1,1 @@
+// Placeholder of the room Database until its first file lands.

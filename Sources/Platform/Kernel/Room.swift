@@ -1,0 +1,1 @@
+// Placeholder of the room Kernel until its first file lands.

@@ -1,0 +1,1 @@
+// Placeholder of the room Screen until its first file lands.

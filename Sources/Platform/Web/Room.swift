@@ -1,0 +1,1 @@
+// Placeholder of the room Web until its first file lands.

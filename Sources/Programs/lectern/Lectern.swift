@@ -1,0 +1,4 @@
+// The server and its command line.
+@main struct Lectern {
+    static func main() {}
+}

@@ -1,0 +1,4 @@
+// PID 1 of a node: flags and wiring.
+@main struct NodeAgent {
+    static func main() {}
+}

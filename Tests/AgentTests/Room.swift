@@ -1,0 +1,1 @@
+// Placeholder of the test room AgentTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room ArchitectureTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room ControlPlaneTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room GatewayTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room KernelTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room LabsTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room MarkupTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room NodeTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room SandboxLiveTests until its first suite lands.

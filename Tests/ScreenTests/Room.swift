@@ -1,0 +1,1 @@
+// Placeholder of the test room ScreenTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room ServerLiveTests until its first suite lands.

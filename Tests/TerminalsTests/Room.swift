@@ -1,0 +1,1 @@
+// Placeholder of the test room TerminalsTests until its first suite lands.

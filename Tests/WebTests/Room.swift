@@ -1,0 +1,1 @@
+// Placeholder of the test room WebTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room WorkshopsTests until its first suite lands.
