@@ -1,1 +1,0 @@
-// Placeholder of the room Web until its first file lands.
