@@ -1,0 +1,93 @@
+// The real kernel, part five: processes.
+internal import CLinux
+package import Essentials
+internal import Glibc
+
+extension LinuxKernel {
+    package func spawn(_ command: Command) throws(KernelProblem) -> Int32 {
+        precondition(command.descriptors.count <= 32)
+        var groups: [OwnedDescriptor] = []
+        for group in command.controlGroups { groups.append(try Self.open(group + "/cgroup.procs", O_WRONLY)) }
+        let groupNumbers = groups.map(\.number)
+        let numbers = command.descriptors.map { $0?.number ?? -1 }
+        var arguments = command.arguments.map { strdup($0) } + [nil]
+        var environment = command.environment.map { strdup($0) } + [nil]
+        defer {
+            for text in arguments + environment { free(text) }
+            withExtendedLifetime(groups) {}
+            withExtendedLifetime(command) {}
+        }
+        var request = cl_spawn()
+        let process = command.path.withCString { path in
+            withOptionalCString(command.directory) { directory in
+                numbers.withUnsafeBufferPointer { numbers in
+                    groupNumbers.withUnsafeBufferPointer { groups in
+                        arguments.withUnsafeMutableBufferPointer { arguments in
+                            environment.withUnsafeMutableBufferPointer { environment in
+                                request.path = path
+                                request.directory = directory
+                                request.arguments = UnsafePointer(arguments.baseAddress)
+                                request.environment = UnsafePointer(environment.baseAddress)
+                                request.descriptors = numbers.baseAddress
+                                request.descriptor_count = Int32(numbers.count)
+                                request.cgroups = groups.baseAddress
+                                request.cgroup_count = Int32(groups.count)
+                                request.new_session = command.startsSession ? 1 : 0
+                                request.join_user = -1
+                                request.join_network = -1
+                                return cl_spawn_process(&request)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        guard process > 0 else { throw KernelProblem(call: "exec", subject: command.path, code: request.error) }
+        return process
+    }
+
+    package func wait(_ process: Int32) throws(KernelProblem) -> ProcessExit {
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0 {
+            if errno != EINTR { throw Self.failed("waitpid", String(process)) }
+        }
+        return Self.exit(status)
+    }
+
+    package func processDescriptor(_ process: Int32) throws(KernelProblem) -> OwnedDescriptor {
+        let descriptor = pidfd_open(process, 0)
+        guard descriptor >= 0 else { throw Self.failed("pidfd_open", String(process)) }
+        return OwnedDescriptor(descriptor)
+    }
+
+    package func signal(_ process: Int32, _ signal: Int32) throws(KernelProblem) {
+        if kill(process, signal) < 0, errno != ESRCH { throw Self.failed("kill", String(process)) }
+    }
+
+    package func collect(_ process: Int32) -> ProcessExit? {
+        var status: Int32 = 0
+        let result = waitpid(process, &status, WNOHANG)
+        if result == process { return Self.exit(status) }
+        if result == 0 { return nil }
+        return kill(process, 0) == 0 ? nil : .unknown
+    }
+
+    private static func exit(_ status: Int32) -> ProcessExit {
+        cl_exited(status) != 0 ? .exited(cl_exit_status(status)) : .signalled(cl_term_signal(status))
+    }
+
+    /// Orphans of the processes started here come back to this process instead of PID 1, so that it learns how they ended.
+    package static func becomeSubreaper() { _ = cl_prctl(PR_SET_CHILD_SUBREAPER, 1) }
+
+    /// The highest number of open files that a child may be given.
+    package static var openFilesLimit: UInt64 {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(rawValue: 7), &limit)
+        return UInt64(limit.rlim_max)
+    }
+}
+
+private func withOptionalCString<Result>(_ text: String?, _ body: (UnsafePointer<CChar>?) -> Result) -> Result {
+    guard let text else { return body(nil) }
+    return text.withCString(body)
+}

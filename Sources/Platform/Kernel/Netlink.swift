@@ -1,0 +1,91 @@
+// rtnetlink messages: a header, a fixed struct, and attributes padded to four bytes (RFC 3549, linux/rtnetlink.h).
+internal import CLinux
+internal import Essentials
+internal import Glibc
+
+/// Builds one message. Numbers are in the host's byte order except where a comment says otherwise.
+struct NetlinkMessage {
+    private(set) var bytes: [UInt8] = []
+
+    init(type: UInt16, flags: UInt16) {
+        append(UInt32(0))  // the length, filled in by `finished`
+        append(type)
+        append(flags | UInt16(NLM_F_REQUEST) | UInt16(NLM_F_ACK))
+        append(UInt32(1))
+        append(UInt32(0))
+    }
+
+    mutating func append<Number: FixedWidthInteger>(_ number: Number) {
+        withUnsafeBytes(of: number) { bytes.append(contentsOf: $0) }
+    }
+
+    /// The `ifinfomsg` that begins link messages.
+    mutating func linkHeader(family: UInt8 = 0, index: Int32 = 0, flags: UInt32 = 0, change: UInt32 = 0) {
+        append(family)
+        append(UInt8(0))
+        append(UInt16(0))
+        append(index)
+        append(flags)
+        append(change)
+    }
+
+    mutating func attribute(_ type: Int32, _ value: [UInt8]) {
+        append(UInt16(4 + value.count))
+        append(UInt16(type))
+        bytes.append(contentsOf: value)
+        while bytes.count % 4 != 0 { bytes.append(0) }
+    }
+
+    mutating func attribute(_ type: Int32, text: String) { attribute(type, Array(text.utf8) + [0]) }
+
+    mutating func attribute(_ type: Int32, number: UInt32) {
+        append(UInt16(8))
+        append(UInt16(type))
+        append(number)
+    }
+
+    mutating func attribute(_ type: Int32, nested body: (inout NetlinkMessage) -> Void) {
+        let start = bytes.count
+        append(UInt16(0))
+        append(UInt16(type))
+        body(&self)
+        let length = UInt16(bytes.count - start)
+        withUnsafeBytes(of: length) { bytes.replaceSubrange(start..<start + 2, with: $0) }
+    }
+
+    var finished: [UInt8] {
+        var result = bytes
+        withUnsafeBytes(of: UInt32(bytes.count)) { result.replaceSubrange(0..<4, with: $0) }
+        return result
+    }
+}
+
+/// A route socket of the calling thread's network namespace.
+struct NetlinkSocket {
+    private let descriptor: OwnedDescriptor
+
+    init() throws(KernelProblem) {
+        let number = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_ROUTE)
+        guard number >= 0 else { throw LinuxKernel.failed("socket", "netlink") }
+        descriptor = OwnedDescriptor(number)
+    }
+
+    /// Sends a request and waits for its acknowledgement.
+    func request(_ message: NetlinkMessage, _ call: String, _ subject: String) throws(KernelProblem) {
+        let bytes = message.finished
+        guard send(descriptor.number, bytes, bytes.count, 0) == bytes.count else { throw LinuxKernel.failed(call, subject) }
+        var reply = [UInt8](repeating: 0, count: 8192)
+        while true {
+            let count = recv(descriptor.number, &reply, reply.count, 0)
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw LinuxKernel.failed(call, subject)
+            }
+            guard count >= 20 else { continue }
+            let (type, code) = reply.withUnsafeBytes { ($0.loadUnaligned(fromByteOffset: 4, as: UInt16.self), $0.loadUnaligned(fromByteOffset: 16, as: Int32.self)) }
+            guard type == UInt16(NLMSG_ERROR) else { continue }
+            if code != 0 { throw KernelProblem(call: call, subject: subject, code: -code) }
+            return
+        }
+    }
+}

@@ -1,1 +1,0 @@
-// Placeholder of the room Kernel until its first file lands.
