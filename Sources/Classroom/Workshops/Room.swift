@@ -1,1 +1,0 @@
-// Placeholder of the room Workshops until its first file lands.
