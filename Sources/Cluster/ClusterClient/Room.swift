@@ -1,1 +1,0 @@
-// Placeholder of the room ClusterClient until its first file lands.

@@ -1,1 +1,0 @@
-// Placeholder of the room ClusterModel until its first file lands.

@@ -1,1 +1,0 @@
-// Placeholder of the room Crypto until its first file lands.

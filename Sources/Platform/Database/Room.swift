@@ -1,1 +1,0 @@
-// Placeholder of the room Database until its first file lands.
