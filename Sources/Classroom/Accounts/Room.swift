@@ -1,1 +1,0 @@
-// Placeholder of the room Accounts until its first file lands.

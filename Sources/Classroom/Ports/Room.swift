@@ -1,1 +1,0 @@
-// Placeholder of the room Ports until its first file lands.
