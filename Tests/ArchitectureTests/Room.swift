@@ -1,1 +1,0 @@
-// Placeholder of the test room ArchitectureTests until its first suite lands.
