@@ -1,1 +1,0 @@
-// Placeholder of the room Labs until its first file lands.

@@ -1,0 +1,257 @@
+// A local copy of one kind of object, kept up to date by list and watch, and the changes to it.
+//
+// A listener that falls behind costs no more than the objects there are: of one object only what still matters waits,
+// its latest state, or its end and the state of its successor.
+package import ClusterModel
+package import Essentials
+internal import Logging
+internal import Synchronization
+
+package enum InformerChange: Sendable, Equatable {
+    case added(JSON)
+    case modified(JSON)
+    case deleted(JSON)
+}
+
+package final class Informer: Sendable {
+    /// Waits after the first, second, … failure in a row, in milliseconds; the last one holds from then on.
+    package static let retryMilliseconds = [50, 200, 1_000, 5_000]
+
+    private struct State {
+        var items: [String: JSON] = [:]
+        var isSynced = false
+        var waiters: [CheckedContinuation<Void, Never>] = []
+        var listeners: [Int: InformerQueue] = [:]
+        var nextListener = 0
+
+        func tell(_ key: String, _ change: InformerChange) { for listener in listeners.values { listener.add(key, change) } }
+    }
+
+    private let client: ClusterClient
+    private let resource: GroupVersionResource
+    private let namespace: String?
+    private let options: ListOptions
+    private let state = Mutex(State())
+    private let log = Logger(label: "informer")
+
+    package init(
+        client: ClusterClient, resource: GroupVersionResource, namespace: String? = nil, labelSelector: String? = nil,
+        fieldSelector: String? = nil
+    ) {
+        self.client = client
+        self.resource = resource
+        self.namespace = namespace
+        options = ListOptions(labelSelector: labelSelector, fieldSelector: fieldSelector)
+    }
+
+    /// All objects as last seen.
+    package func items() -> [JSON] { state.withLock { Array($0.items.values) } }
+
+    package func item(namespace: String? = nil, name: String) -> JSON? { state.withLock { $0.items[Self.key(namespace, name)] } }
+
+    /// Returns once the first list is in.
+    package func waitForSync() async {
+        await withCheckedContinuation { continuation in
+            let isSynced = state.withLock { state in
+                if !state.isSynced { state.waiters.append(continuation) }
+                return state.isSynced
+            }
+            if isSynced { continuation.resume() }
+        }
+    }
+
+    /// The objects there are, as `added`, and every change from then on.
+    package func changes() -> InformerChanges {
+        let queue = InformerQueue()
+        let number = state.withLock { state in
+            for (key, item) in state.items { queue.add(key, .added(item)) }
+            let number = state.nextListener
+            state.nextListener += 1
+            state.listeners[number] = queue
+            return number
+        }
+        queue.onEnd { [weak self] in _ = self?.state.withLock { $0.listeners.removeValue(forKey: number) } }
+        return InformerChanges(queue: queue)
+    }
+
+    /// Lists and watches until cancelled; failures are tried again.
+    package func run() async throws {
+        defer {
+            let waiters = state.withLock { state in
+                defer { state.waiters = [] }
+                return state.waiters
+            }
+            for waiter in waiters { waiter.resume() }
+        }
+        var failures = 0
+        while !Task.isCancelled {
+            do {
+                let version = try await list()
+                failures = 0
+                try await follow(from: version)
+            } catch {
+                try Task.checkCancellation()
+                let expired = (error as? ClusterProblem)?.isExpired ?? false
+                if !expired {
+                    log.warning("list and watch failed", metadata: ["resource": "\(resource.resource)", "cause": "\(error)"])
+                    try await Task.sleep(for: .milliseconds(Self.retryMilliseconds[min(failures, Self.retryMilliseconds.count - 1)]))
+                    failures += 1
+                }
+            }
+        }
+        try Task.checkCancellation()
+    }
+
+    private func list() async throws -> String {
+        let list = try await client.list(resource, namespace: namespace, options: options)
+        var fresh: [String: JSON] = [:]
+        for item in list.items { fresh[Self.key(item.metaNamespace, item.metaName)] = item }
+        let waiters = state.withLock { state in
+            for (key, item) in state.items where fresh[key] == nil { state.tell(key, .deleted(item)) }
+            for (key, item) in fresh {
+                if let known = state.items[key] {
+                    if known != item { state.tell(key, .modified(item)) }
+                } else {
+                    state.tell(key, .added(item))
+                }
+            }
+            state.items = fresh
+            state.isSynced = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+        return list.resourceVersion
+    }
+
+    private func follow(from version: String) async throws {
+        var version = version
+        while !Task.isCancelled {
+            var options = options
+            options.resourceVersion = version
+            for try await event in client.watch(resource, namespace: namespace, options: options) {
+                version = event.object[path: ["metadata", "resourceVersion"]]?.string ?? version
+                note(event)
+            }
+        }
+    }
+
+    private func note(_ event: WatchEvent) {
+        let key = Self.key(event.object.metaNamespace, event.object.metaName)
+        state.withLock { state in
+            switch event.kind {
+            case .added, .modified:
+                let isNew = state.items.updateValue(event.object, forKey: key) == nil
+                state.tell(key, isNew ? .added(event.object) : .modified(event.object))
+            case .deleted:
+                state.items[key] = nil
+                state.tell(key, .deleted(event.object))
+            case .bookmark: break
+            }
+        }
+    }
+
+    private static func key(_ namespace: String?, _ name: String) -> String { (namespace ?? "") + "/" + name }
+}
+
+/// The changes one listener has not taken yet; at most two an object.
+final class InformerQueue: Sendable {
+    private struct State {
+        var order: [String] = []
+        var head = 0
+        var byKey: [String: [InformerChange]] = [:]
+        var waiter: CheckedContinuation<Void, Never>?
+        var end: (@Sendable () -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    func onEnd(_ end: @escaping @Sendable () -> Void) { state.withLock { $0.end = end } }
+
+    deinit { state.withLock { $0.end }?() }
+
+    func add(_ key: String, _ change: InformerChange) {
+        let waiter = state.withLock { state in
+            if state.byKey[key] == nil {
+                state.order.append(key)
+                state.byKey[key] = [change]
+            } else {
+                state.byKey[key]?.merge(change)
+            }
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+    }
+
+    private func take() -> InformerChange? {
+        state.withLock { state in
+            guard state.head < state.order.count else { return nil }
+            let key = state.order[state.head]
+            guard var changes = state.byKey[key], !changes.isEmpty else { return nil }
+            let change = changes.removeFirst()
+            if changes.isEmpty {
+                state.byKey[key] = nil
+                state.head += 1
+                if state.head == state.order.count || state.head > 1024 {
+                    state.order.removeFirst(state.head)
+                    state.head = 0
+                }
+            } else {
+                state.byKey[key] = changes
+            }
+            return change
+        }
+    }
+
+    func next() async -> InformerChange? {
+        while !Task.isCancelled {
+            if let change = take() { return change }
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    let mustWait = state.withLock { state in
+                        guard state.head == state.order.count, !Task.isCancelled else { return false }
+                        state.waiter = continuation
+                        return true
+                    }
+                    if !mustWait { continuation.resume() }
+                }
+            } onCancel: {
+                let waiter = state.withLock { state in
+                    defer { state.waiter = nil }
+                    return state.waiter
+                }
+                waiter?.resume()
+            }
+        }
+        return nil
+    }
+}
+
+extension [InformerChange] {
+    /// Adds a change to those of the same object that wait, and drops what no longer matters.
+    fileprivate mutating func merge(_ change: InformerChange) {
+        switch (last, change) {
+        case (.added, .modified(let object)), (.added, .added(let object)): self[count - 1] = .added(object)
+        case (.modified, .modified), (.modified, .added): self[count - 1] = change
+        case (.added, .deleted) where count == 2: removeLast()
+        case (.deleted, .deleted): self[count - 1] = change
+        case (.modified, .deleted), (.added, .deleted): self[count - 1] = change
+        case (.deleted, .modified(let object)): append(.added(object))
+        default: append(change)
+        }
+    }
+}
+
+/// For one consumer; ends when its task is cancelled.
+package struct InformerChanges: AsyncSequence, Sendable {
+    package typealias Element = InformerChange
+    let queue: InformerQueue
+
+    package struct AsyncIterator: AsyncIteratorProtocol {
+        let queue: InformerQueue
+        package mutating func next() async -> InformerChange? { await queue.next() }
+    }
+
+    package func makeAsyncIterator() -> AsyncIterator { AsyncIterator(queue: queue) }
+}

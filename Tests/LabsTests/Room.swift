@@ -1,1 +1,0 @@
-// Placeholder of the test room LabsTests until its first suite lands.
