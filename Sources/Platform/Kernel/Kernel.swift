@@ -55,10 +55,13 @@ package struct Command: Sendable {
     /// Control groups (directories) that the child enters before it runs.
     package var controlGroups: [String]
     package var startsSession: Bool
+    /// The pinned network namespace it runs in; nil: the caller's.
+    package var networkNamespace: String?
 
     package init(
         path: String, arguments: [String], environment: [String] = [], directory: String? = nil,
-        descriptors: [OwnedDescriptor?] = [], controlGroups: [String] = [], startsSession: Bool = false
+        descriptors: [OwnedDescriptor?] = [], controlGroups: [String] = [], startsSession: Bool = false,
+        networkNamespace: String? = nil
     ) {
         self.path = path
         self.arguments = arguments
@@ -67,6 +70,7 @@ package struct Command: Sendable {
         self.descriptors = descriptors
         self.controlGroups = controlGroups
         self.startsSession = startsSession
+        self.networkNamespace = networkNamespace
     }
 }
 
@@ -108,6 +112,7 @@ package protocol Kernel: Sendable {
     /// Names in a directory; empty where there is none.
     func list(_ path: String) throws(KernelProblem) -> [String]
     func exists(_ path: String) -> Bool
+    func isDirectory(_ path: String) -> Bool
     func rename(_ from: String, to: String) throws(KernelProblem)
     /// Removes a file or an empty directory; a missing one is fine.
     func remove(_ path: String) throws(KernelProblem)
@@ -121,9 +126,16 @@ package protocol Kernel: Sendable {
     func allocatedBytes(_ path: String) throws(KernelProblem) -> UInt64
     func makeFIFO(_ path: String) throws(KernelProblem)
     /// Opens for reading and writing, so that neither end ever sees the other one gone.
-    func openFIFO(_ path: String) throws(KernelProblem) -> OwnedDescriptor
+    func openFIFO(_ path: String, blocking: Bool) throws(KernelProblem) -> OwnedDescriptor
     /// The read end first.
     func makePipe() throws(KernelProblem) -> (OwnedDescriptor, OwnedDescriptor)
+
+    /// Writes all bytes, which must fit what the other side takes at once.
+    func send(_ bytes: [UInt8], to descriptor: OwnedDescriptor) throws(KernelProblem)
+    /// What is there, at most `limitBytes`; empty at the end, nil when a non-blocking descriptor has nothing now.
+    func receive(from descriptor: OwnedDescriptor, limitBytes: Int) throws(KernelProblem) -> [UInt8]?
+    /// Opens for appending; made where it does not exist, private to the host's root.
+    func openForAppending(_ path: String) throws(KernelProblem) -> OwnedDescriptor
 
     // Mounts.
     func mount(_ source: String, at target: String, type: String, options: MountOptions, data: String) throws(KernelProblem)

@@ -103,6 +103,19 @@ extension LinuxKernel {
         case .addDefaultRoute(let via): try route(nil, via: via, netlink)
         case .addRoute(let block, let via): try route(block, via: via, netlink)
 
+        case .addLocalDefault(let table):
+            var message = NetlinkMessage(type: UInt16(RTM_NEWROUTE), flags: create)
+            message.routeHeader(prefixLength: 0, table: table, scope: UInt8(RT_SCOPE_HOST.rawValue), type: UInt8(RTN_LOCAL))
+            message.attribute(Int32(RTA_OIF.rawValue), number: UInt32(try index("lo")))
+            try netlink.request(message, "add local default", "table \(table)")
+
+        case .addRule(let protocolNumber, let table, let priority):
+            var message = NetlinkMessage(type: UInt16(RTM_NEWRULE), flags: create)
+            message.routeHeader(prefixLength: 0, table: table, scope: 0, type: 1 /* FR_ACT_TO_TBL */, origin: 0)
+            message.attribute(6 /* FRA_PRIORITY */, number: priority)
+            message.attribute(22 /* FRA_IP_PROTO */, [protocolNumber])
+            try netlink.request(message, "add rule", "table \(table)")
+
         case .addNeighbour(let name, let address, let hardware):
             var entry = NetlinkMessage(type: UInt16(RTM_NEWNEIGH), flags: UInt16(NLM_F_CREATE) | UInt16(NLM_F_REPLACE))
             entry.neighbourHeader(family: UInt8(AF_INET), index: try index(name), state: 0x80 /* NUD_PERMANENT */, flags: 0)
@@ -114,15 +127,9 @@ extension LinuxKernel {
 
     private static func route(_ block: IPv4Block?, via: IPv4, _ netlink: NetlinkSocket) throws(KernelProblem) {
         var message = NetlinkMessage(type: UInt16(RTM_NEWROUTE), flags: UInt16(NLM_F_CREATE) | UInt16(NLM_F_EXCL))
-        message.append(UInt8(AF_INET))
-        message.append(block?.prefixLength ?? 0)
-        message.append(UInt8(0))
-        message.append(UInt8(0))
-        message.append(UInt8(RT_TABLE_MAIN.rawValue))
-        message.append(UInt8(3))  // RTPROT_BOOT
-        message.append(UInt8(RT_SCOPE_UNIVERSE.rawValue))
-        message.append(UInt8(RTN_UNICAST))
-        message.append(UInt32(0))
+        message.routeHeader(
+            prefixLength: block?.prefixLength ?? 0, table: UInt8(RT_TABLE_MAIN.rawValue), scope: UInt8(RT_SCOPE_UNIVERSE.rawValue),
+            type: UInt8(RTN_UNICAST))
         if let block { message.attribute(Int32(RTA_DST.rawValue), block.base.bytes) }
         message.attribute(Int32(RTA_GATEWAY.rawValue), via.bytes)
         try netlink.request(message, "add route", block?.description ?? "default")
@@ -130,6 +137,19 @@ extension LinuxKernel {
 }
 
 extension NetlinkMessage {
+    /// The `rtmsg` that begins route messages, and in the same form the `fib_rule_hdr` of rules.
+    mutating func routeHeader(prefixLength: UInt8, table: UInt8, scope: UInt8, type: UInt8, origin: UInt8 = 3 /* RTPROT_BOOT */) {
+        append(UInt8(AF_INET))
+        append(prefixLength)
+        append(UInt8(0))
+        append(UInt8(0))
+        append(table)
+        append(origin)
+        append(scope)
+        append(type)
+        append(UInt32(0))
+    }
+
     /// The `ndmsg` that begins neighbour messages.
     mutating func neighbourHeader(family: UInt8, index: Int32, state: UInt16, flags: UInt8) {
         append(family)

@@ -49,7 +49,7 @@ extension LinuxKernel {
         let child = cl_namespace_child(owner, user, flags, writeEnd.number)
         guard child > 0 else { throw failed("fork", subject) }
         defer {
-            kill(child, SIGKILL)
+            _ = Glibc.kill(child, SIGKILL)
             while waitpid(child, nil, 0) < 0, errno == EINTR {}
         }
         writeEnd.close()

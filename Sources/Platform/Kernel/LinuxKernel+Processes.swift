@@ -8,13 +8,16 @@ extension LinuxKernel {
         precondition(command.descriptors.count <= 32)
         var groups: [OwnedDescriptor] = []
         for group in command.controlGroups { groups.append(try Self.open(group + "/cgroup.procs", O_WRONLY)) }
+        var network: OwnedDescriptor?
+        if let path = command.networkNamespace { network = try Self.open(path, O_RDONLY) }
+        let networkNumber = network?.number ?? -1
         let groupNumbers = groups.map(\.number)
         let numbers = command.descriptors.map { $0?.number ?? -1 }
         var arguments = command.arguments.map { strdup($0) } + [nil]
         var environment = command.environment.map { strdup($0) } + [nil]
         defer {
             for text in arguments + environment { free(text) }
-            withExtendedLifetime(groups) {}
+            withExtendedLifetime((groups, network)) {}
             withExtendedLifetime(command) {}
         }
         var request = cl_spawn()
@@ -34,7 +37,7 @@ extension LinuxKernel {
                                 request.cgroup_count = Int32(groups.count)
                                 request.new_session = command.startsSession ? 1 : 0
                                 request.join_user = -1
-                                request.join_network = -1
+                                request.join_network = networkNumber
                                 return cl_spawn_process(&request)
                             }
                         }
@@ -61,7 +64,7 @@ extension LinuxKernel {
     }
 
     package func signal(_ process: Int32, _ signal: Int32) throws(KernelProblem) {
-        if kill(process, signal) < 0, errno != ESRCH { throw Self.failed("kill", String(process)) }
+        if Glibc.kill(process, signal) < 0, errno != ESRCH { throw Self.failed("kill", String(process)) }
     }
 
     package func collect(_ process: Int32) -> ProcessExit? {
@@ -69,15 +72,19 @@ extension LinuxKernel {
         let result = waitpid(process, &status, WNOHANG)
         if result == process { return Self.exit(status) }
         if result == 0 { return nil }
-        return kill(process, 0) == 0 ? nil : .unknown
+        return Glibc.kill(process, 0) == 0 ? nil : .unknown
     }
 
     private static func exit(_ status: Int32) -> ProcessExit {
         cl_exited(status) != 0 ? .exited(cl_exit_status(status)) : .signalled(cl_term_signal(status))
     }
 
-    /// Orphans of the processes started here come back to this process instead of PID 1, so that it learns how they ended.
-    package static func becomeSubreaper() { _ = cl_prctl(PR_SET_CHILD_SUBREAPER, 1) }
+    /// Orphans of the processes started here come back to this process instead of PID 1, so that it learns how they ended;
+    /// and writing to a pipe that nobody reads is an error, not the end.
+    package static func prepareProcess() {
+        _ = cl_prctl(PR_SET_CHILD_SUBREAPER, 1)
+        Glibc.signal(SIGPIPE, SIG_IGN)
+    }
 
     /// The highest number of open files that a child may be given.
     package static var openFilesLimit: UInt64 {

@@ -90,6 +90,11 @@ extension LinuxKernel {
         return lstat(path, &status) == 0
     }
 
+    package func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && cl_stat_is_directory(status.st_mode) != 0
+    }
+
     package func rename(_ from: String, to: String) throws(KernelProblem) {
         if Glibc.rename(from, to) < 0 { throw Self.failed("rename", from) }
     }
@@ -181,13 +186,34 @@ extension LinuxKernel {
         if mkfifo(path, 0o600) < 0, errno != EEXIST { throw Self.failed("mkfifo", path) }
     }
 
-    package func openFIFO(_ path: String) throws(KernelProblem) -> OwnedDescriptor {
-        try Self.open(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW)
+    package func openFIFO(_ path: String, blocking: Bool) throws(KernelProblem) -> OwnedDescriptor {
+        try Self.open(path, O_RDWR | O_NOFOLLOW | (blocking ? 0 : O_NONBLOCK))
     }
 
     package func makePipe() throws(KernelProblem) -> (OwnedDescriptor, OwnedDescriptor) {
         var ends: [Int32] = [0, 0]
         guard pipe2(&ends, O_CLOEXEC) == 0 else { throw Self.failed("pipe", "") }
         return (OwnedDescriptor(ends[0]), OwnedDescriptor(ends[1]))
+    }
+
+    package func send(_ bytes: [UInt8], to descriptor: OwnedDescriptor) throws(KernelProblem) {
+        try Self.writeAll(descriptor.number, bytes, path: "descriptor")
+    }
+
+    package func receive(from descriptor: OwnedDescriptor, limitBytes: Int) throws(KernelProblem) -> [UInt8]? {
+        var failure: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: limitBytes) { buffer, count in
+            var result: Int
+            repeat { result = Glibc.read(descriptor.number, buffer.baseAddress, limitBytes) } while result < 0 && errno == EINTR
+            if result < 0 { failure = errno }
+            count = max(0, result)
+        }
+        if failure == EAGAIN { return nil }
+        if failure != 0 { throw KernelProblem(call: "read", subject: "descriptor", code: failure) }
+        return bytes
+    }
+
+    package func openForAppending(_ path: String) throws(KernelProblem) -> OwnedDescriptor {
+        try Self.open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, mode: 0o600)
     }
 }

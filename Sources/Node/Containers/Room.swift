@@ -1,1 +1,0 @@
-// Placeholder of the room Containers until its first file lands.

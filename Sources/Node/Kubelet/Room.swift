@@ -1,1 +1,0 @@
-// Placeholder of the room Kubelet until its first file lands.

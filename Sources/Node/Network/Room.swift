@@ -1,1 +1,0 @@
-// Placeholder of the room Network until its first file lands.

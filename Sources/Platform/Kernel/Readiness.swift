@@ -1,0 +1,111 @@
+// One thread that waits for descriptors to become readable: ends of processes, logs of containers, answers of agents.
+internal import CLinux
+package import Essentials
+internal import Glibc
+internal import Synchronization
+
+package final class Readiness: Sendable {
+    private let poll: OwnedDescriptor
+    private let watched = Mutex<[UInt64: Watch]>([:])
+    private let next = Mutex<UInt64>(1)
+
+    private struct Watch: Sendable {
+        let descriptor: OwnedDescriptor
+        let handler: @Sendable () -> Bool
+    }
+
+    package init() throws(KernelProblem) {
+        let number = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard number >= 0 else { throw LinuxKernel.failed("epoll_create", "") }
+        poll = OwnedDescriptor(number)
+        var thread = pthread_t()
+        let result = pthread_create(&thread, nil, readinessBody, Unmanaged.passRetained(self).toOpaque())
+        guard result == 0 else { throw KernelProblem(call: "pthread_create", subject: "readiness", code: result) }
+        pthread_detach(thread)
+    }
+
+    /// Calls `handler` on the thread whenever `descriptor` is readable or closed by the other side, until it returns false.
+    /// It must not block. The descriptor is kept open meanwhile.
+    @discardableResult
+    package func watch(_ descriptor: OwnedDescriptor, _ handler: @escaping @Sendable () -> Bool) throws(KernelProblem) -> UInt64 {
+        let identifier = next.withLock { value in
+            defer { value += 1 }
+            return value
+        }
+        watched.withLock { $0[identifier] = Watch(descriptor: descriptor, handler: handler) }
+        var event = epoll_event()
+        event.events = EPOLLIN.rawValue | EPOLLRDHUP.rawValue
+        event.data.u64 = identifier
+        guard epoll_ctl(poll.number, EPOLL_CTL_ADD, descriptor.number, &event) == 0 else {
+            let problem = LinuxKernel.failed("epoll_ctl", "")
+            watched.withLock { $0[identifier] = nil }
+            throw problem
+        }
+        return identifier
+    }
+
+    /// Stops watching; the handler may still be running for the last time.
+    package func cancel(_ identifier: UInt64) {
+        guard let watch = watched.withLock({ $0.removeValue(forKey: identifier) }) else { return }
+        epoll_ctl(poll.number, EPOLL_CTL_DEL, watch.descriptor.number, nil)
+    }
+
+    /// Suspends until the process ends.
+    package func exit(of process: Int32, kernel: any Kernel) async -> ProcessExit {
+        guard let descriptor = try? kernel.processDescriptor(process) else { return kernel.collect(process) ?? .unknown }
+        await withCheckedContinuation { continuation in
+            let once = Mutex(false)
+            do throws(KernelProblem) {
+                try watch(descriptor) {
+                    if !once.withLock({ done in let before = done; done = true; return before }) { continuation.resume() }
+                    return false
+                }
+            } catch { continuation.resume() }
+        }
+        return kernel.collect(process) ?? .unknown
+    }
+
+    fileprivate func run() {
+        var events = [epoll_event](repeating: epoll_event(), count: 64)
+        while true {
+            let count = epoll_wait(poll.number, &events, 64, -1)
+            if count < 0 {
+                if errno == EINTR { continue }
+                return
+            }
+            for event in events[0..<Int(count)] {
+                let identifier = event.data.u64
+                guard let watch = watched.withLock({ $0[identifier] }) else { continue }
+                if !watch.handler() { cancel(identifier) }
+            }
+        }
+    }
+}
+
+private func readinessBody(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    Unmanaged<Readiness>.fromOpaque(argument!).takeRetainedValue().run()
+    return nil
+}
+
+extension Kernel {
+    /// Kills a process and waits, blocking the thread, until it is gone and collected.
+    package func kill(_ process: Int32, andWaitSeconds seconds: Int) throws(KernelProblem) {
+        let descriptor: OwnedDescriptor
+        do throws(KernelProblem) { descriptor = try processDescriptor(process) } catch {
+            if error.code == Errno.noProcess { return }
+            throw error
+        }
+        try signal(process, 9)
+        waitReadable(descriptor, milliseconds: Int32(seconds * 1000))
+        _ = collect(process)
+    }
+}
+
+/// Blocks the thread until the descriptor is readable or the time is over.
+package func waitReadable(_ descriptor: OwnedDescriptor, milliseconds: Int32) {
+    var entry = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
+    _ = poll(&entry, 1, milliseconds)
+}
+
+/// Blocks the thread.
+package func pauseThread(milliseconds: Int) { usleep(UInt32(milliseconds * 1000)) }

@@ -1,0 +1,115 @@
+// What the live tests need: root, crun, and an image. A counter of everything a lab could leave behind.
+//
+// LECTERN_TEST_IMAGE names a root file system with a shell, iproute2, mount and python3; without it one is made with
+// mmdebstrap once, in the machine's cache directory for tests.
+import Containers
+import Essentials
+import Glibc
+import Kernel
+import Kubelet
+import Network
+import Testing
+
+enum Machine {
+    static let kernel = LinuxKernel()
+
+    static var isCapable: Bool {
+        geteuid() == 0 && image != nil && (try? ContainerRuntime.findProgram(kernel: kernel)) != nil
+    }
+
+    /// A root file system to run tests in.
+    static let image: String? = {
+        if let path = getenv("LECTERN_TEST_IMAGE").map({ String(cString: $0) }), kernel.exists(path + "/bin/sh") { return path }
+        let cached = "/var/cache/lectern-tests/rootfs"
+        return kernel.exists(cached + "/bin/sh") ? cached : nil
+    }()
+
+    /// A state directory of its own with the test image in it.
+    static func makeState() throws -> String {
+        let state = "/var/tmp/lectern-test-\(Identifier.short())"
+        try kernel.makeDirectories(state + "/images/test/node")
+        try kernel.makeDirectories(state)
+        guard symlink(image!, state + "/images/test/node/rootfs") == 0 else { throw KernelProblem(call: "symlink", subject: state, code: errno) }
+        return state
+    }
+
+    /// Everything countable that a lab makes.
+    static func inventory() throws -> [String: Int] {
+        let loops = try kernel.list("/sys/block").filter { $0.hasPrefix("loop") && kernel.exists("/sys/block/\($0)/loop/backing_file") }
+        let layout = ControlGroupLayout(mountTable: try kernel.readText("/proc/self/mountinfo", limitBytes: 1 << 24))
+        var groups = 0
+        for root in layout.roots {
+            for top in try kernel.list(root.path) where top.hasPrefix("lectern-") {
+                groups += try kernel.list("\(root.path)/\(top)").filter { kernel.isDirectory("\(root.path)/\(top)/\($0)") }.count
+            }
+        }
+        return [
+            "loops": loops.count,
+            "groups": groups,
+            "links": try kernel.list("/sys/class/net").count,
+            "descriptors": try kernel.list("/proc/self/fd").count,
+        ]
+    }
+}
+
+/// A kernel, a state directory and sandboxes, gone after the test.
+struct Bench {
+    let state: String
+    let sandboxes: PodSandboxes
+
+    static func with(_ body: (Bench) async throws -> Void) async throws {
+        let state = try Machine.makeState()
+        let bench = Bench(state: state, sandboxes: try await PodSandboxes.open(SandboxSettings(state: state)))
+        do { try await body(bench) } catch {
+            try await bench.close()
+            throw error
+        }
+        try await bench.close()
+    }
+
+    func close() async throws {
+        for namespace in try await sandboxes.leftovers().keys { try await sandboxes.removeGroup(namespace) }
+        await sandboxes.close(forGood: true)
+        try Machine.kernel.removeTree(state)
+    }
+
+    func plan(_ pod: String = "node1", namespace: String = "lab-a", _ script: String = "sleep infinity") -> ContainerPlan {
+        var plan = ContainerPlan(namespace: namespace, pod: pod, container: "node", image: "test/node", hostname: pod, diskBytes: 256 << 20)
+        plan.command = ["/bin/sh", "-c", script]
+        plan.capabilities = ContainerPlan.nodeCapabilities
+        plan.masksPaths = false
+        plan.limits = ContainerLimits(memoryBytes: 256 << 20, milliCPU: 1000, processes: 256)
+        plan.hosts = [("172.30.0.11", ["node1"]), ("172.30.0.12", ["node2"])]
+        plan.nameServers = ["172.30.0.1"]
+        plan.volumes = [VolumeMount(target: "/var/lib/containers", source: .disk(name: "containers"), readOnly: false)]
+        return plan
+    }
+
+    /// Runs a script as the pod's only process and returns what it printed, up to its end.
+    func output(of script: String, pod: String = "node1", namespace: String = "lab-a", address: String? = nil, configure: (inout ContainerPlan) -> Void = { _ in }) async throws -> String {
+        var plan = plan(pod, namespace: namespace, script)
+        configure(&plan)
+        let process = try await sandboxes.create(plan, address: address, egress: .none, record: .emptyObject)
+        let place = sandboxes.paths.pod(namespace, pod)
+        let fifo = try Machine.kernel.openFIFO(place.output, blocking: false)
+        let errors = try Machine.kernel.openFIFO(place.errors, blocking: false)
+        let descriptor = try? Machine.kernel.processDescriptor(process)
+        var text: [UInt8] = []
+        var rounds = 0
+        while rounds < 600 {
+            let ended = descriptor.map { waitReadableNow($0) } ?? true
+            while let more = try Machine.kernel.receive(from: fifo, limitBytes: 65536), !more.isEmpty { text += more }
+            while let more = try Machine.kernel.receive(from: errors, limitBytes: 65536), !more.isEmpty { text += more }
+            if ended { break }
+            rounds += 1
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        try await sandboxes.remove(namespace: namespace, pod: pod)
+        return String(decoding: text, as: UTF8.self)
+    }
+}
+
+func waitReadableNow(_ descriptor: OwnedDescriptor) -> Bool {
+    var entry = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, 0) > 0
+}

@@ -1,1 +1,0 @@
-// Placeholder of the test room SandboxLiveTests until its first suite lands.
