@@ -37,7 +37,7 @@ let programs: [Target] = [
     program(
         "lectern", target: "lectern",
         uses: [
-            "Gateway", "Labs", "Terminals", "Ports", "Accounts", "Workshops", "APIServer", "Scheduler", "Controllers",
+            "Gateway", "Settings", "Labs", "Terminals", "Ports", "Accounts", "Workshops", "APIServer", "Scheduler", "Controllers",
             "Kubelet", "Containers", "Network", "ClusterClient", "ClusterStore", "ClusterModel", "Web", "Crypto",
             "Database", "Kernel", "Essentials", arguments, logging, yaml,
         ]),
@@ -48,6 +48,7 @@ let classroom: [Target] = [
     room(
         "Classroom", "Gateway",
         uses: ["Accounts", "Labs", "Terminals", "Ports", "Workshops", "APIServer", "ClusterModel", "Web", "Crypto", "Essentials", logging]),
+    room("Classroom", "Settings", uses: ["Labs", "Web", "Essentials", yaml]),
     room("Classroom", "Labs", uses: ["ClusterClient", "ClusterModel", "Database", "Crypto", "Essentials", logging]),
     room("Classroom", "Terminals", uses: ["Web", "Essentials", logging]),
     room("Classroom", "Ports", uses: ["Web", "Crypto", "Essentials", logging]),
@@ -107,6 +108,7 @@ let allTests: [Target] = [
     tests("NodeTests", uses: ["Kubelet", "Containers", "Network", "Kernel", "ClusterModel", "ClusterClient", "Essentials"]),
     tests("AgentTests", uses: ["Agent", "Screen", "Kernel", "Essentials"]),
     tests("WorkshopsTests", uses: ["Workshops", "Markup", "Essentials"]),
+    tests("SettingsTests", uses: ["Settings", "Labs", "Web", "Essentials"]),
     tests("LabsTests", uses: ["Labs", "Accounts", "ClusterModel", "ClusterClient", "Database", "Essentials"]),
     tests("TerminalsTests", uses: ["Terminals", "Ports", "Web", "Essentials"]),
     tests("GatewayTests", uses: ["Gateway", "Accounts", "Labs", "Workshops", "Web", "Essentials"]),
