@@ -47,11 +47,13 @@ check: .build/prepared-build ## formatting, architecture and unit tests: before 
 	@swift test --skip-build --skip LiveTests
 
 .PHONY: test
-test: .build/prepared-test ## everything: check, live tests on real sandboxes, browser tests, and a check that nothing is left behind
+test: .build/prepared-test ## everything, in real sandboxes and a real browser too; then looks for anything left behind
 	@$(MAKE) --no-print-directory check build images
 	@.ci/leaks save .build/leaks
 	@swift test --skip-build --no-parallel --filter LiveTests
-	@if [ -f Tests/Browser/requirements.txt ]; then .build/venv/bin/python -m pytest -q Tests/Browser; fi
+	@for suite in System Browser; do \
+		if ls Tests/$$suite/test_*.py >/dev/null 2>&1; then .build/venv/bin/python -m pytest -q -p no:cacheprovider Tests/$$suite; fi; \
+	done
 	@.ci/leaks compare .build/leaks
 	@echo "make test: everything passed"
 
@@ -76,7 +78,7 @@ clean: ## remove what was built here; data and images in STATE stay
 	@rm -rf .build
 
 # The machine is looked at again when the script, or what it installs, changes.
-.build/prepared-%: .ci/prepare $(wildcard Tests/Browser/requirements.txt)
+.build/prepared-%: .ci/prepare Tests/requirements.txt
 	@mkdir -p .build
 	@.ci/prepare $*
 	@touch $@
