@@ -115,7 +115,7 @@ extension HTTPHandler {
 }
 
 package enum WebSocketDecision {
-    /// `subprotocol` must be one the client offered (nil: none); it must be listed in `WebServerConfiguration.subprotocols`.
+    /// `subprotocol` must be one the client offered; nil only where it offered none.
     case accept(subprotocol: String?, any WebSocketHandler)
     case reject(HTTPResponse)
 }

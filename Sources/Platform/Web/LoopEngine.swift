@@ -1,0 +1,93 @@
+// What the loop's thread owns: the libwebsockets context, the nested epoll set, the clock tick and a scratch buffer.
+//
+// libwebsockets' poll loop blocks on its own sockets and on two adopted descriptors: the wake eventfd and an epoll set.
+// The epoll set holds everything that is ours (accept sockets, raw connections, splices, the timer), so one thread serves
+// all and the poll array holds no more than the HTTP connections.
+internal import CLibwebsockets
+internal import Essentials
+internal import Glibc
+internal import Logging
+
+@WebLoop
+final class LoopEngine {
+    static let shared = LoopEngine()
+    /// Bytes of `scratch` behind libwebsockets' headroom.
+    nonisolated static let scratchBytes = 256 << 10
+    /// Room in front of what `lws_write` is given, for frame headers.
+    nonisolated static let headroom = 32
+
+    nonisolated static let log = Logger(label: "lectern.web")
+
+    private(set) var context: OpaquePointer!
+    let poller = Poller()
+    /// One buffer for reads and writes that are over before the callback returns.
+    let scratch: UnsafeMutablePointer<UInt8>
+    /// The vhosts that plain HTTP connections are adopted into: HTTP/1.1, and HTTP/2 by prior knowledge.
+    private(set) var plainHost: OpaquePointer!
+    private(set) var priorKnowledgeHost: OpaquePointer!
+    /// The name of the one subprotocol libwebsockets knows; see `ProtocolTable`.
+    let protocols = ProtocolTable()
+
+    var connections: [OpaquePointer: ConnectionTicket] = [:]
+    var exchanges: [OpaquePointer: Exchange] = [:]
+    var sockets: [OpaquePointer: WebSocket] = [:]
+    /// The `SSL_CTX` of the vhost being made.
+    var newTLSContext: OpaquePointer?
+    /// For TLS towards nodes, whose certificates nobody could check.
+    lazy var trustingContext: TLSContext? = {
+        var options = HTTPClientOptions()
+        options.insecure = true
+        return try? TLSContext(trusting: options)
+    }()
+
+    private init() {
+        scratch = .allocate(capacity: Self.headroom + Self.scratchBytes + 64) + Self.headroom
+    }
+
+    /// Makes the context. Apart from `init`, because libwebsockets calls back, and the callbacks want `shared`.
+    func start() {
+        lws_set_log_level(Int32(LLL_ERR), logFromLibrary)
+        var info = lws_context_creation_info()
+        info.port = CONTEXT_PORT_NO_LISTEN_SERVER
+        info.options = UInt64(LWS_SERVER_OPTION_EXPLICIT_VHOSTS) | UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
+        info.gid = -1
+        info.uid = -1
+        info.max_http_header_data = 20 << 10
+        info.pt_serv_buf_size = 16 << 10
+        info.timeout_secs = 30
+        info.timeout_secs_ah_idle = 30
+        guard let context = lws_create_context(&info) else { fatalError("libwebsockets could not start") }
+        self.context = context
+        plainHost = protocols.makeHost(context, name: "\u{1}plain", priorKnowledge: false)
+        priorKnowledgeHost = protocols.makeHost(context, name: "\u{1}prior", priorKnowledge: true)
+        adopt(LoopExecutor.shared.wakeDescriptor)
+        adopt(poller.descriptor)
+    }
+
+    /// One turn of the loop.
+    func turn(block: Bool) { _ = lws_service(context, block ? 0 : -1) }
+
+    private func adopt(_ descriptor: Int32) {
+        var file = lws_sock_file_fd_type()
+        file.filefd = descriptor
+        guard lws_adopt_descriptor_vhost(plainHost, LWS_ADOPT_RAW_FILE_DESC, file, ProtocolTable.fileProtocol, nil) != nil else {
+            fatalError("libwebsockets does not take the wake descriptor")
+        }
+    }
+
+    /// A readable descriptor of ours: the wake eventfd or the epoll set.
+    func fileReadable(_ descriptor: Int32) {
+        if descriptor == poller.descriptor {
+            poller.dispatch()
+        } else {
+            var count: UInt64 = 0
+            _ = eventfd_read(descriptor, &count)
+        }
+    }
+}
+
+private func logFromLibrary(_ level: Int32, _ line: UnsafePointer<CChar>?) {
+    guard let line else { return }
+    let text = String(cString: line)
+    LoopEngine.log.debug("libwebsockets", metadata: ["line": .string(text)])
+}

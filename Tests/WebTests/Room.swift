@@ -1,1 +1,0 @@
-// Placeholder of the test room WebTests until its first suite lands.
