@@ -1,1 +1,0 @@
-// Placeholder of the room Markup until its first file lands.

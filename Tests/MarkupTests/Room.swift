@@ -1,1 +1,0 @@
-// Placeholder of the test room MarkupTests until its first suite lands.

@@ -1,1 +1,0 @@
-// Placeholder of the test room WorkshopsTests until its first suite lands.
