@@ -58,7 +58,7 @@ test: .build/prepared-test ## everything, in real sandboxes and a real browser t
 	@echo "make test: everything passed"
 
 .PHONY: bench
-bench: .build/prepared-serve build images ## measure against the figures in docs/performance.md
+bench: .build/prepared-bench build images ## measure against the figures in docs/performance.md
 	@python3 Tests/Bench/bench.py --binaries "$(release)" --images "$(STATE)" $(ARGS)
 
 .PHONY: demo
