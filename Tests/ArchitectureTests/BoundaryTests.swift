@@ -12,11 +12,13 @@ import Testing
     @Test func rawMemoryStaysInPlatform() {
         var findings = Findings()
         for file in tree.sources where file.layer != "Platform" && file.layer != "C" && rawMemoryAllowed[file.path] == nil {
-            for (index, line) in file.code.enumerated() {
-                if let match = line.firstMatch(
-                    of: /\w*Unsafe[A-Z]\w*|\bOpaquePointer\b|nonisolated\(unsafe\)|\bunsafeBitCast\b|\bUnmanaged\b/)
-                {
-                    findings.add(file, line: index + 1, "\(match.output) belongs in Platform")
+            for word in ["Unsafe", "unsafe", "OpaquePointer", "Unmanaged"] {
+                for (number, line) in file.code(with: word) {
+                    if let match = line.firstMatch(
+                        of: /\w*Unsafe[A-Z]\w*|\bOpaquePointer\b|nonisolated\(unsafe\)|\bunsafeBitCast\b|\bUnmanaged\b/)
+                    {
+                        findings.add(file, line: number, "\(match.output) belongs in Platform")
+                    }
                 }
             }
         }
@@ -27,11 +29,11 @@ import Testing
     @Test func uncheckedSendableNamesItsGuard() {
         var findings = Findings()
         for file in tree.sources {
-            for (index, line) in file.code.enumerated() where line.contains("@unchecked Sendable") {
+            for (number, _) in file.code(with: "@unchecked Sendable") {
                 if file.layer != "Platform" {
-                    findings.add(file, line: index + 1, "@unchecked Sendable belongs in Platform")
-                } else if !file.lines.dropFirst(index + 1).prefix(1).contains(where: { $0.trimmingPrefix(/\s*/).hasPrefix("//") }) {
-                    findings.add(file, line: index + 1, "the next line says, as a comment, what guards the state")
+                    findings.add(file, line: number, "@unchecked Sendable belongs in Platform")
+                } else if !file.lines.dropFirst(number).prefix(1).contains(where: { $0.trimmingPrefix(/\s*/).hasPrefix("//") }) {
+                    findings.add(file, line: number, "the next line says, as a comment, what guards the state")
                 }
             }
         }
@@ -44,13 +46,13 @@ import Testing
     @Test func tasksAreStartedByProgramsOrHeldByTheirStarter() {
         var findings = Findings()
         for file in tree.sources where file.layer != "Programs" {
-            for (index, line) in file.code.enumerated() {
+            for (number, line) in file.code(with: "Task") {
                 guard line.contains(/(?:^|[^\w.])Task(?:\.detached)?\s*(?:<[^>]*>)?\s*(?:\([^)]*\))?\s*\{/) else { continue }
                 let kept =
                     line.contains(/=\s*Task\b|append\(\s*Task\b|\breturn\s+Task\b/) && file.code.contains { $0.contains(".cancel()") }
                 if !kept && heldTasks[file.path] == nil {
                     findings.add(
-                        file, line: index + 1,
+                        file, line: number,
                         "a free-floating Task: use a task group, keep and cancel it in this file, or name its holder in \(#fileID)")
                 }
             }
@@ -67,9 +69,9 @@ import Testing
     @Test func errorsAreCases() {
         var findings = Findings()
         for file in tree.sources {
-            for (index, line) in file.code.enumerated()
+            for (number, line) in file.code(with: "String")
             where line.contains(/case\s+(?:other|unknown|misc|generic)\(\s*(?:\w+:\s*)?String\s*\)/) {
-                findings.add(file, line: index + 1, "give this error a reason of its own")
+                findings.add(file, line: number, "give this error a reason of its own")
             }
         }
         #expect(findings.isEmpty, "\(findings)")
