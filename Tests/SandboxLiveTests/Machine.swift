@@ -10,7 +10,7 @@ import Kubelet
 import Network
 import Testing
 
-enum Machine {
+enum Host {
     static let kernel = LinuxKernel()
 
     static var isCapable: Bool {
@@ -33,24 +33,34 @@ enum Machine {
         return state
     }
 
-    /// Everything countable that a lab makes.
-    static func inventory() throws -> [String: Int] {
-        let loops = try kernel.list("/sys/block").filter { $0.hasPrefix("loop") && kernel.exists("/sys/block/\($0)/loop/backing_file") }
-        let layout = ControlGroupLayout(mountTable: try kernel.readText("/proc/self/mountinfo", limitBytes: 1 << 24))
-        var groups = 0
-        for root in layout.roots {
-            for top in try kernel.list(root.path) where top.hasPrefix("lectern-") {
-                groups += try kernel.list("\(root.path)/\(top)").filter { kernel.isDirectory("\(root.path)/\(top)/\($0)") }.count
-            }
+    /// Everything on this machine that belongs to a state directory and would outlive its labs. Others may work here too.
+    static func remains(of state: String, instance: String) throws -> [String] {
+        var found: [String] = []
+        for loop in try kernel.list("/sys/block") where loop.hasPrefix("loop") {
+            let file = (try? kernel.readText("/sys/block/\(loop)/loop/backing_file")) ?? ""
+            if file.hasPrefix(state) { found.append("loop \(loop) \(file)") }
         }
-        return [
-            "loops": loops.count,
-            "groups": groups,
-            "links": try kernel.list("/sys/class/net").count,
-            "descriptors": try kernel.list("/proc/self/fd").count,
-        ]
+        let table = try kernel.readText("/proc/self/mountinfo", limitBytes: 1 << 24)
+        for root in ControlGroupLayout(mountTable: table).roots where kernel.exists("\(root.path)/lectern-\(instance)") {
+            found.append("control group \(root.path)/lectern-\(instance)")
+        }
+        found += table.split(separator: "\n").filter { $0.contains(state) }.map { "mount \($0)" }
+        found += try kernel.list("/sys/class/net").filter { $0.hasPrefix("lt\(instance)") }.map { "link \($0)" }
+        for process in try kernel.list("/proc") where Int(process) != nil {
+            let groups = (try? kernel.readText("/proc/\(process)/cgroup")) ?? ""
+            if groups.contains("lectern-\(instance)") { found.append("process \(process)") }
+            let mounts = (try? kernel.readText("/proc/\(process)/mountinfo", limitBytes: 1 << 24)) ?? ""
+            if mounts.contains(state + "/run") { found.append("mounts of process \(process)") }
+        }
+        if kernel.exists(state) { found.append(state) }
+        return found
     }
+
+    static func openDescriptors() throws -> Int { try kernel.list("/proc/self/fd").count }
 }
+
+/// Live tests run one after the other: each counts what it leaves behind.
+@Suite(.serialized, .enabled(if: Host.isCapable, "needs root, crun and a test image")) struct SandboxLiveTests {}
 
 /// A kernel, a state directory and sandboxes, gone after the test.
 struct Bench {
@@ -58,7 +68,7 @@ struct Bench {
     let sandboxes: PodSandboxes
 
     static func with(_ body: (Bench) async throws -> Void) async throws {
-        let state = try Machine.makeState()
+        let state = try Host.makeState()
         let bench = Bench(state: state, sandboxes: try await PodSandboxes.open(SandboxSettings(state: state)))
         do { try await body(bench) } catch {
             try await bench.close()
@@ -69,8 +79,17 @@ struct Bench {
 
     func close() async throws {
         for namespace in try await sandboxes.leftovers().keys { try await sandboxes.removeGroup(namespace) }
+        let instance = try Host.kernel.readText(state + "/instance")
         await sandboxes.close(forGood: true)
-        try Machine.kernel.removeTree(state)
+        try Host.kernel.removeTree(state)
+        // The threads leave their mount namespace, and the kernel frees loop devices, a moment later.
+        var remains: [String] = []
+        for _ in 0..<100 {
+            remains = try Host.remains(of: state, instance: instance)
+            if remains.isEmpty { break }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        #expect(remains.isEmpty)
     }
 
     func plan(_ pod: String = "node1", namespace: String = "lab-a", _ script: String = "sleep infinity") -> ContainerPlan {
@@ -91,15 +110,15 @@ struct Bench {
         configure(&plan)
         let process = try await sandboxes.create(plan, address: address, egress: .none, record: .emptyObject)
         let place = sandboxes.paths.pod(namespace, pod)
-        let fifo = try Machine.kernel.openFIFO(place.output, blocking: false)
-        let errors = try Machine.kernel.openFIFO(place.errors, blocking: false)
-        let descriptor = try? Machine.kernel.processDescriptor(process)
+        let fifo = try Host.kernel.openFIFO(place.output, blocking: false)
+        let errors = try Host.kernel.openFIFO(place.errors, blocking: false)
+        let descriptor = try? Host.kernel.processDescriptor(process)
         var text: [UInt8] = []
         var rounds = 0
         while rounds < 600 {
             let ended = descriptor.map { waitReadableNow($0) } ?? true
-            while let more = try Machine.kernel.receive(from: fifo, limitBytes: 65536), !more.isEmpty { text += more }
-            while let more = try Machine.kernel.receive(from: errors, limitBytes: 65536), !more.isEmpty { text += more }
+            while let more = try Host.kernel.receive(from: fifo, limitBytes: 65536), !more.isEmpty { text += more }
+            while let more = try Host.kernel.receive(from: errors, limitBytes: 65536), !more.isEmpty { text += more }
             if ended { break }
             rounds += 1
             try await Task.sleep(for: .milliseconds(50))

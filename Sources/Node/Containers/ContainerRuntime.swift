@@ -101,6 +101,20 @@ package struct ContainerRuntime: Sendable {
         return process
     }
 
+    /// Starts a command in the container, printing to its log, and returns crun's process, which ends as the command does.
+    package func execute(_ command: [String], in pod: PodPaths, namespace: String, pod name: String, container: String) throws(ContainersProblem) -> Int32 {
+        try lifting { () throws(KernelProblem) in
+            let (input, writer) = try kernel.makePipe()
+            writer.close()
+            return try kernel.spawn(
+                Command(
+                    path: program, arguments: ["crun", "--root", pod.runtime, "--cgroup-manager=disabled", "exec", container] + command,
+                    environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], directory: "/",
+                    descriptors: [input, try kernel.openFIFO(pod.output, blocking: true), try kernel.openFIFO(pod.errors, blocking: true)],
+                    controlGroups: controlGroups.directories(namespace, "\(name).\(container)"), startsSession: true))
+        }
+    }
+
     /// Removes a pod whose processes have been killed, whatever is there of it. `false` while something still dies.
     package func remove(_ namespace: String, _ pod: String, containers: [String]) throws(ContainersProblem) -> Bool {
         for container in containers {

@@ -156,9 +156,10 @@ package actor PodSandboxes {
         guard let group = groups.existing(namespace), let record = record(namespace: namespace, pod: pod),
             let container = record["container"]?.string
         else { return nil }
-        let whole = await threads.run { [self] in
-            kernel.exists(paths.pod(namespace, pod).network) && kernel.exists(paths.userNamespace(namespace)) && kernel.exists(paths.router(namespace))
-        }
+        // After a restart of the machine the files are there but nothing is mounted on them.
+        let mounted = Set(try await threads.run { [self] () throws in try kernel.mounts(below: paths.group(namespace)) })
+        let place = paths.pod(namespace, pod)
+        let whole = [paths.userNamespace(namespace), paths.router(namespace), place.network, place.disk, place.root].allSatisfy(mounted.contains)
         guard whole else { return nil }
         if states[namespace] == nil { states[namespace] = .ready(group) }
         if let address = record["address"]?.string.flatMap({ IPv4($0) }) { addresses[namespace, default: [:]][pod] = address }
@@ -237,4 +238,40 @@ extension PodSandboxes {
             try? KernelThreads.release(pin: paths.mountNamespace)
         }
     }
+}
+
+extension PodSandboxes {
+    /// A connection to the agent of a pod, non-blocking.
+    package nonisolated func openAgent(namespace: String, pod: String) throws(KernelProblem) -> OwnedDescriptor {
+        try kernel.connect(unixSocket: paths.pod(namespace, pod).agentSocket)
+    }
+
+    /// A non-blocking connection, made or in the making, to a port of a pod, from its router.
+    package func openPort(namespace: String, pod: String, port: UInt16) throws -> OwnedDescriptor {
+        guard let address = addresses[namespace]?[pod] else { throw KubeletProblem.notRunning(pod) }
+        return try kernel.connect(
+            inNetworkNamespace: threads.root + paths.router(namespace), address: address.description, port: port)
+    }
+
+    /// Starts a command in a running container; its output goes to the container's log.
+    func runInside(_ command: [String], namespace: String, pod: String, container: String) async throws -> Int32 {
+        let place = paths.pod(namespace, pod)
+        return try await threads.run { [self] () throws in try runtime.execute(command, in: place, namespace: namespace, pod: pod, container: container) }
+    }
+
+    /// What a pod uses of the machine.
+    package nonisolated func usage(namespace: String, pod: String, container: String) -> PodUsage {
+        let group = controlGroups.usage(namespace, "\(pod).\(container)")
+        let disk = (try? kernel.allocatedBytes(paths.pod(namespace, pod).diskImage)) ?? 0
+        return PodUsage(
+            memoryBytes: group.memoryBytes, processorNanoseconds: group.processorNanoseconds, processes: group.processes,
+            diskBytes: Int64(clamping: disk))
+    }
+}
+
+package struct PodUsage: Sendable, Equatable {
+    package var memoryBytes: Int64
+    package var processorNanoseconds: Int64
+    package var processes: Int64
+    package var diskBytes: Int64
 }

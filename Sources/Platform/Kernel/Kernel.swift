@@ -165,6 +165,8 @@ package protocol Kernel: Sendable {
     func connect(inNetworkNamespace path: String, address: String, port: UInt16) throws(KernelProblem) -> OwnedDescriptor
     /// A non-blocking, connected stream socket.
     func connect(unixSocket path: String) throws(KernelProblem) -> OwnedDescriptor
+    /// Whether a connection that was in the making is made.
+    func isConnected(_ descriptor: OwnedDescriptor) -> Bool
     func listen(unixSocket path: String, backlog: Int32) throws(KernelProblem) -> OwnedDescriptor
 
     // Processes.

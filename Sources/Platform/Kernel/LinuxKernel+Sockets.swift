@@ -33,6 +33,12 @@ extension LinuxKernel {
         }
     }
 
+    package func isConnected(_ descriptor: OwnedDescriptor) -> Bool {
+        var failure: Int32 = 0
+        var size = socklen_t(4)
+        return getsockopt(descriptor.number, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 && failure == 0
+    }
+
     package func listen(unixSocket path: String, backlog: Int32) throws(KernelProblem) -> OwnedDescriptor {
         try remove(path)
         return try Self.withUnixAddress(path) { (descriptor, name, length) throws(KernelProblem) in

@@ -27,14 +27,14 @@ package final class Readiness: Sendable {
     /// Calls `handler` on the thread whenever `descriptor` is readable or closed by the other side, until it returns false.
     /// It must not block. The descriptor is kept open meanwhile.
     @discardableResult
-    package func watch(_ descriptor: OwnedDescriptor, _ handler: @escaping @Sendable () -> Bool) throws(KernelProblem) -> UInt64 {
+    package func watch(_ descriptor: OwnedDescriptor, writable: Bool = false, _ handler: @escaping @Sendable () -> Bool) throws(KernelProblem) -> UInt64 {
         let identifier = next.withLock { value in
             defer { value += 1 }
             return value
         }
         watched.withLock { $0[identifier] = Watch(descriptor: descriptor, handler: handler) }
         var event = epoll_event()
-        event.events = EPOLLIN.rawValue | EPOLLRDHUP.rawValue
+        event.events = writable ? EPOLLOUT.rawValue : EPOLLIN.rawValue | EPOLLRDHUP.rawValue
         event.data.u64 = identifier
         guard epoll_ctl(poll.number, EPOLL_CTL_ADD, descriptor.number, &event) == 0 else {
             let problem = LinuxKernel.failed("epoll_ctl", "")
@@ -50,18 +50,31 @@ package final class Readiness: Sendable {
         epoll_ctl(poll.number, EPOLL_CTL_DEL, watch.descriptor.number, nil)
     }
 
-    /// Suspends until the process ends.
-    package func exit(of process: Int32, kernel: any Kernel) async -> ProcessExit {
-        guard let descriptor = try? kernel.processDescriptor(process) else { return kernel.collect(process) ?? .unknown }
-        await withCheckedContinuation { continuation in
-            let once = Mutex(false)
-            do throws(KernelProblem) {
-                try watch(descriptor) {
-                    if !once.withLock({ done in let before = done; done = true; return before }) { continuation.resume() }
-                    return false
-                }
-            } catch { continuation.resume() }
+    /// Suspends until the descriptor is readable (writable) or closed by the other side; false when the task was cancelled
+    /// first or the descriptor cannot be watched.
+    package func wait(for descriptor: OwnedDescriptor, writable: Bool = false) async -> Bool {
+        let wait = OneWait()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                wait.begin(continuation)
+                do throws(KernelProblem) {
+                    let identifier = try watch(descriptor, writable: writable) {
+                        wait.finish(true)
+                        return false
+                    }
+                    // Cancelled before the watch was there to be cancelled.
+                    if !wait.watching(identifier) { cancel(identifier) }
+                } catch { wait.finish(false) }
+            }
+        } onCancel: {
+            if let identifier = wait.finish(false) { cancel(identifier) }
         }
+    }
+
+    /// Suspends until the process ends or the task is cancelled (nil).
+    package func exit(of process: Int32, kernel: any Kernel) async -> ProcessExit? {
+        guard let descriptor = try? kernel.processDescriptor(process) else { return kernel.collect(process) ?? .unknown }
+        guard await wait(for: descriptor) else { return Task.isCancelled ? nil : .unknown }
         return kernel.collect(process) ?? .unknown
     }
 
@@ -79,6 +92,44 @@ package final class Readiness: Sendable {
                 if !watch.handler() { cancel(identifier) }
             }
         }
+    }
+}
+
+/// One suspended reader: resumed exactly once, by its event or by its cancellation.
+private final class OneWait: Sendable {
+    private struct State {
+        var continuation: CheckedContinuation<Bool, Never>?
+        var result: Bool?
+        var watch: UInt64?
+    }
+    private let state = Mutex(State())
+
+    func begin(_ continuation: CheckedContinuation<Bool, Never>) {
+        let early = state.withLock { state in
+            if state.result == nil { state.continuation = continuation }
+            return state.result
+        }
+        if let early { continuation.resume(returning: early) }
+    }
+
+    /// False when it is over already.
+    func watching(_ identifier: UInt64) -> Bool {
+        state.withLock { state in
+            state.watch = identifier
+            return state.result == nil
+        }
+    }
+
+    @discardableResult
+    func finish(_ result: Bool) -> UInt64? {
+        let (continuation, watch) = state.withLock { state in
+            guard state.result == nil else { return (nil as CheckedContinuation<Bool, Never>?, nil as UInt64?) }
+            state.result = result
+            defer { state.continuation = nil }
+            return (state.continuation, state.watch)
+        }
+        continuation?.resume(returning: result)
+        return watch
     }
 }
 
