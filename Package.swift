@@ -15,8 +15,12 @@ let yaml: Target.Dependency = .product(name: "Yams", package: "Yams")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// One room: `Sources/LAYER/NAME`.
-func room(_ layer: String, _ name: String, uses: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
-    .target(name: name, dependencies: uses, path: "Sources/\(layer)/\(name)", resources: resources, swiftSettings: strict)
+func room(
+    _ layer: String, _ name: String, uses: [Target.Dependency] = [], resources: [Resource] = [], links: [LinkerSetting] = []
+) -> Target {
+    .target(
+        name: name, dependencies: uses, path: "Sources/\(layer)/\(name)", resources: resources, swiftSettings: strict,
+        linkerSettings: links)
 }
 
 /// One program: flags and wiring only.
@@ -41,7 +45,7 @@ let programs: [Target] = [
             "Kubelet", "Containers", "Network", "ClusterClient", "ClusterStore", "ClusterModel", "Web", "Crypto",
             "Database", "Kernel", "Essentials", arguments, logging, yaml,
         ]),
-    program("node-agent", target: "node-agent", uses: ["Agent", "Essentials"]),
+    program("node-agent", target: "node-agent", uses: ["Agent", "Kernel", "Essentials"]),
 ]
 
 let classroom: [Target] = [
@@ -79,9 +83,10 @@ let platform: [Target] = [
     room("Platform", "Web", uses: ["CLibwebsockets", "COpenSSL", "CLinux", "Essentials", logging]),
     room("Platform", "Crypto", uses: ["COpenSSL", "Essentials"]),
     room("Platform", "Database", uses: ["CSQLite", "Essentials"]),
-    room("Platform", "Kernel", uses: ["CLinux", "Essentials"]),
+    room("Platform", "Kernel", uses: ["CLinux", "CTerminal", "Essentials"]),
     room("Platform", "Markup", uses: ["CCmark", "Essentials"]),
-    room("Platform", "Screen", uses: ["CVTerm", "Essentials"]),
+    // As an archive: the node agent runs on the node image's userland, which has another libvterm or none.
+    room("Platform", "Screen", uses: ["CVTerm", "Essentials"], links: [.linkedLibrary(":libvterm.a")]),
 ]
 
 let essentials: [Target] = [room("Essentials", "Essentials", uses: [collections])]
@@ -93,6 +98,7 @@ let cLibraries: [Target] = [
     c("CCmark"),
     c("CVTerm"),
     c("CLinux"),
+    c("CTerminal"),
 ]
 
 let allTests: [Target] = [

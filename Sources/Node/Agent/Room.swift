@@ -1,1 +1,0 @@
-// Placeholder of the room Agent until its first file lands.

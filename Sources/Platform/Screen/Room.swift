@@ -1,1 +1,0 @@
-// Placeholder of the room Screen until its first file lands.
