@@ -36,7 +36,7 @@ package enum AgentLimits {
     /// Bytes of one OSC sequence that are looked at.
     package static let oscBytes = 4 << 10
     /// Columns and rows of a terminal.
-    package static let sizes = 2...500
+    package static let sizes = 4...500
     package static let execOutputBytes = 1 << 20
     package static let execSeconds = 3600
     package static let execs = 32

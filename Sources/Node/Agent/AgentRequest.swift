@@ -44,6 +44,16 @@ package enum AgentRequest: Equatable {
         package var resume: UInt64?
         package var role: TerminalSession.Role
         package var viewer: String
+
+        package init(name: String, create: Bool, columns: Int, rows: Int, resume: UInt64?, role: TerminalSession.Role, viewer: String) {
+            self.name = name
+            self.create = create
+            self.columns = columns
+            self.rows = rows
+            self.resume = resume
+            self.role = role
+            self.viewer = viewer
+        }
     }
 
     package struct ExecRequest: Equatable {

@@ -64,6 +64,10 @@ package struct ListeningPort: Equatable {
     package let address: String
     package let inode: String
 
+    package init(port: Int, protocolName: String, address: String, inode: String) {
+        (self.port, self.protocolName, self.address, self.inode) = (port, protocolName, address, inode)
+    }
+
     package static func parse(_ table: String, protocolName: String) -> [ListeningPort] {
         table.split(separator: "\n").dropFirst().compactMap { line in
             let fields = line.split(separator: " ")

@@ -4,10 +4,10 @@
 // the ring's bytes behind it fit together. A long run of plain text is not fed as a whole: of a text without any control
 // but CR, LF and TAB only the last lines can remain on the screen, and libvterm is slower than a PTY
 // (docs/decisions/terminal-history.md).
-internal import Kernel
+package import Kernel
 internal import Screen
 
-struct ScreenHistory {
+package struct ScreenHistory {
     /// Bytes that leave the ring at once.
     private static let stepBytes: UInt64 = 64 << 10
     /// How far beyond a step a better place to cut is looked for.
@@ -17,17 +17,17 @@ struct ScreenHistory {
 
     private var model: ScreenModel?
     private var scanner = EscapeScanner()
-    private(set) var size: (columns: Int, rows: Int)
+    package private(set) var size: (columns: Int, rows: Int)
     private var first: (columns: Int, rows: Int)
     /// From which offset on which size held, behind `first`.
     private var sizes: [(offset: UInt64, columns: Int, rows: Int)] = []
 
-    init(columns: Int, rows: Int) {
+    package init(columns: Int, rows: Int) {
         size = (columns, rows)
         first = size
     }
 
-    mutating func resize(columns: Int, rows: Int, at offset: UInt64) {
+    package mutating func resize(columns: Int, rows: Int, at offset: UInt64) {
         size = (columns, rows)
         if sizes.last?.offset == offset { sizes.removeLast() }
         sizes.append((offset, columns, rows))
@@ -35,7 +35,7 @@ struct ScreenHistory {
     }
 
     /// Lets bytes leave the ring until `count` are free.
-    mutating func makeRoom(_ count: Int, in ring: PTYRing) {
+    package mutating func makeRoom(_ count: Int, in ring: PTYRing) {
         while ring.free < count {
             let least = UInt64(count - ring.free)
             let target = min(ring.end, ring.start + max(least, Self.stepBytes))
@@ -105,7 +105,7 @@ struct ScreenHistory {
     }
 
     /// The bytes that paint the screen as it was at the ring's start.
-    func snapshot() -> [UInt8] {
+    package func snapshot() -> [UInt8] {
         (model ?? ScreenModel(columns: first.columns, rows: first.rows)).snapshot()
     }
 }

@@ -305,7 +305,8 @@ package struct TerminalSession {
         records[viewer.name, default: Record()].accepted += UInt64(bytes.count)
         records[viewer.name]?.lastUse = clock
         if bytes.contains(0x0D) || bytes.contains(0x03) || bytes.contains(0x0A) {
-            enterSincePrompt = true
+            // What is typed ahead of the first prompt did not make that prompt.
+            enterSincePrompt = enterSincePrompt || isAtPrompt
             isAtPrompt = false
         }
         inputBytes += bytes.count

@@ -48,7 +48,7 @@ package final class ScreenModel {
         callbacks.deallocate()
     }
 
-    private static func clamp(_ size: Int) -> Int { min(max(size, 1), 1000) }
+    private static func clamp(_ size: Int) -> Int { min(max(size, 4), 1000) }
 
     package func feed(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { buffer in

@@ -1,1 +1,0 @@
-// Placeholder of the test room AgentTests until its first suite lands.

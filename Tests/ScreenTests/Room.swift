@@ -1,1 +1,0 @@
-// Placeholder of the test room ScreenTests until its first suite lands.
