@@ -83,7 +83,7 @@ let platform: [Target] = [
     room("Platform", "Web", uses: ["CLibwebsockets", "COpenSSL", "CLinux", "Essentials", logging]),
     room("Platform", "Crypto", uses: ["COpenSSL", "Essentials"]),
     room("Platform", "Database", uses: ["CSQLite", "Essentials"]),
-    room("Platform", "Kernel", uses: ["CLinux", "CTerminal", "Essentials"]),
+    room("Platform", "Kernel", uses: ["CLinux", "Essentials"]),
     room("Platform", "Markup", uses: ["CCmark", "Essentials"]),
     // As an archive: the node agent runs on the node image's userland, which has another libvterm or none.
     room("Platform", "Screen", uses: ["CVTerm", "Essentials"], links: [.linkedLibrary(":libvterm.a")]),
@@ -98,7 +98,6 @@ let cLibraries: [Target] = [
     c("CCmark"),
     c("CVTerm"),
     c("CLinux"),
-    c("CTerminal"),
 ]
 
 let allTests: [Target] = [

@@ -34,3 +34,4 @@
 #include <unistd.h>
 #include "process.h"
 #include "calls.h"
+#include "terminal.h"

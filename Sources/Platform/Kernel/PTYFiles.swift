@@ -1,5 +1,5 @@
 // Descriptors of the node agent: PTYs, sockets and pipes as plain numbers with whole-buffer reads and writes.
-internal import CTerminal
+internal import CLinux
 internal import Essentials
 internal import Glibc
 

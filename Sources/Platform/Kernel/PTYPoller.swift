@@ -1,5 +1,5 @@
 // Waits for many descriptors at once (epoll), for one loop on one thread.
-internal import CTerminal
+internal import CLinux
 internal import Glibc
 
 /// A level-triggered epoll set whose entries are named by a number of the caller's.

@@ -1,5 +1,5 @@
 // The last bytes of one terminal: a ring of anonymous memory that the system fills in only as far as it is used.
-internal import CTerminal
+internal import CLinux
 internal import Glibc
 
 /// Keeps the bytes from `start` up to `end`, both counted from the beginning of the terminal. It reads from a PTY and

@@ -1,5 +1,5 @@
 // Small files of the node, whole: what the node agent reads from /proc, and what it moves in and out.
-internal import CTerminal
+internal import CLinux
 internal import Glibc
 
 package enum ReaperFiles {

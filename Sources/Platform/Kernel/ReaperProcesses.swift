@@ -1,5 +1,5 @@
 // Starting, signalling and reaping processes for PID 1 of a node.
-internal import CTerminal
+internal import CLinux
 internal import Glibc
 
 /// What to start.

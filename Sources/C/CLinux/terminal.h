@@ -20,8 +20,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-// glibc shows execvpe under _GNU_SOURCE only, which would make this module's types differ from those of Swift's Glibc.
-extern int lectern_terminal_execvpe(const char *, char *const[], char *const[]) __asm__("execvpe");
+
+
 
 /// Forks and runs `path` in a session of its own. `terminal` >= 0 becomes its controlling terminal and its standard
 /// streams; otherwise `input`, `output` and `error` do. Returns the pid, or -1 with errno. Only for programs with one thread.
@@ -45,7 +45,7 @@ static inline pid_t lectern_terminal_spawn(
   if (directory == NULL || chdir(directory) != 0) {
     if (chdir("/") != 0) _exit(126);
   }
-  lectern_terminal_execvpe(path, arguments, environment);
+  execvpe(path, arguments, environment);
   int reason = errno;
   dprintf(2, "%s: %s\n", path, strerror(reason));
   _exit(reason == ENOENT ? 127 : 126);
