@@ -16,6 +16,7 @@ sources := Package.swift $(shell find Sources -type f 2>/dev/null)
 export LECTERN_IMAGES := $(STATE)/images
 export LECTERN_ASSETS := $(STATE)/assets
 export LECTERN_BINARIES := $(CURDIR)/$(release)
+export LECTERN_TEST_IMAGE := $(STATE)/images/lectern/node/rootfs
 
 .PHONY: help
 help: ## list these commands
