@@ -257,7 +257,7 @@ import Testing
         }
     }
 
-    @Test(.disabled("libwebsockets does not look at the socket meanwhile; to be done")) func cancelsAHandlerWhoseClientLeft() async throws {
+    @Test func cancelsAHandlerWhoseClientLeft() async throws {
         let cancelled = Mutex(false)
         let routes = Routes(answer: { _, _ in
             do { try await Task.sleep(nanoseconds: 60_000_000_000) } catch { cancelled.withLock { $0 = true } }

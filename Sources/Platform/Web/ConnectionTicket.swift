@@ -2,13 +2,16 @@
 internal import CLibwebsockets
 
 @WebLoop
-final class ConnectionTicket {
+final class ConnectionTicket: PollSource {
     let server: RunningServer
     let address: String
     let isSecure: Bool
     /// Unknown until asked; then nil inside when there is none.
     var certificate: ClientCertificate??
     private let wsi: OpaquePointer
+    private var watch: UInt64 = 0
+    private let descriptor: Int32
+    private var awaitsWritable = false
     private var activeExchanges = 0
     private var socket: WebSocket?
     private var lastActivity: Double
@@ -18,7 +21,28 @@ final class ConnectionTicket {
         self.wsi = wsi
         self.address = address
         self.isSecure = isSecure
+        descriptor = lws_get_socket_fd(wsi)
         lastActivity = LoopEngine.shared.poller.coarseNow
+        // libwebsockets does not look for the peer's end while an answer is awaited.
+        watch = LoopEngine.shared.poller.add(descriptor, Poller.peerEnded | Poller.edge, self)
+    }
+
+    func ready(_ events: UInt32) {
+        guard socket == nil else { return }
+        let mine = LoopEngine.shared.exchanges.values.filter { $0.ticket === self }
+        if events & Poller.writable != 0, awaitsWritable {
+            awaitsWritable = false
+            LoopEngine.shared.poller.change(descriptor, token: watch, Poller.peerEnded | Poller.edge)
+            for exchange in mine { exchange.wantWrite() }
+        }
+        if events & Poller.peerEnded != 0 { for exchange in mine { exchange.peerEnded() } }
+    }
+
+    /// Calls the exchange's `wantWrite` once the socket takes more.
+    func awaitWritable() {
+        guard !awaitsWritable else { return }
+        awaitsWritable = true
+        LoopEngine.shared.poller.change(descriptor, token: watch, Poller.peerEnded | Poller.writable | Poller.edge)
     }
 
     func heard() { lastActivity = LoopEngine.shared.poller.coarseNow }
@@ -48,5 +72,8 @@ final class ConnectionTicket {
     func close() { lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_KEEPALIVE_IDLE, LWS_TO_KILL_ASYNC) }
 
     /// libwebsockets has let go of the connection.
-    func released() { server.released(self, wsi) }
+    func released() {
+        LoopEngine.shared.poller.forget(token: watch)
+        server.released(self, wsi)
+    }
 }

@@ -19,6 +19,8 @@ final class Exchange {
     private var chunks: ChunkDecoder?
     private var failedBody: HTTPResponse?
     private var readingPaused = false
+    private var flows = true
+    private var writePending = false
     private var closed = false
     /// The connection cannot carry another request: its end is not known to libwebsockets.
     private var mustClose: Bool
@@ -55,6 +57,7 @@ final class Exchange {
         } else {
             if shape.expectsContinue { exchange.sendContinue() }
             exchange.runHandler()
+            exchange.updateFlow()
         }
         return 0
     }
@@ -97,7 +100,10 @@ final class Exchange {
     }
 
     func wantWrite() {
-        if !closed, response != nil { lws_callback_on_writable(wsi) }
+        guard !closed, response != nil else { return }
+        writePending = true
+        updateFlow()
+        lws_callback_on_writable(wsi)
     }
 
     func cancel(timedOut: Bool) {
@@ -136,7 +142,7 @@ extension Exchange {
         if !piece.isEmpty, body.append(piece) {
             readingPaused = true
             lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0)
-            lws_rx_flow_control(wsi, 0)
+            updateFlow()
         }
         if chunks?.isDone == true { return bodyEnded() }
         return 0
@@ -156,20 +162,48 @@ extension Exchange {
             requestComplete = true
             body.end()
             lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0)
+            updateFlow()
         }
         return 0
+    }
+
+    // In HTTP/1.1, libwebsockets neither reads nor stops polling while an answer is awaited, so that the loop would spin on a
+    // pipelined request or on the end of the stream; and while reading is off, it does not write either. So reading is on
+    // only while a body is wanted, or for the moment of a write that is known to be possible.
+    private func updateFlow() {
+        let wanted = request.version == .http2 || writePending || (!requestComplete && !readingPaused)
+        guard wanted != flows else { return }
+        flows = wanted
+        lws_rx_flow_control(wsi, wanted ? 1 : 0)
+    }
+
+    /// The client sends no more; as it most likely left, the handler is told by cancellation, but may still answer.
+    func peerEnded() {
+        guard requestComplete else { return }
+        task?.cancel()
     }
 
     private func resumeReading() {
         guard readingPaused, !closed else { return }
         readingPaused = false
-        lws_rx_flow_control(wsi, 1)
+        updateFlow()
     }
 
     func writable() -> Int32 {
         guard let response else { return 0 }
+        writePending = false
         switch response.write(closing: mustClose || !requestComplete) {
-        case .more: return 0
+        case .waiting: updateFlow()
+        case .more:
+            if request.version == .http2 {
+                writePending = true
+                lws_callback_on_writable(wsi)
+            } else if lws_send_pipe_choked(wsi) != 0 {
+                updateFlow()
+                ticket.awaitWritable()
+            } else {
+                wantWrite()
+            }
         case .failed: return -1
         case .done(let close):
             // libwebsockets gives the connection to the next request, or closes it where the answer is not zero.
@@ -177,9 +211,12 @@ extension Exchange {
             if close || mustClose { return -1 }
             return lws_http_transaction_completed(wsi) != 0 ? -1 : 0
         }
+        return 0
     }
 
     private func finished() {
+        writePending = true
+        updateFlow()
         closed = true
         LoopEngine.shared.exchanges[wsi] = nil
         body.fail(.peerGone)

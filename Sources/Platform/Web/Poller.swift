@@ -66,6 +66,9 @@ final class Poller {
         _ = epoll_ctl(descriptor, EPOLL_CTL_DEL, fd, &event)
     }
 
+    /// For a descriptor that is closed already: the kernel has forgotten it, and its number may be another's.
+    func forget(token: UInt64) { sources[token] = nil }
+
     /// Calls `tick` twice a second from now on. The source is kept until `removeTicker`.
     func addTicker(_ source: any TickSource) {
         if tickers.isEmpty {

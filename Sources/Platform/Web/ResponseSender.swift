@@ -10,7 +10,10 @@ extension HTTPResponse {
 @WebLoop
 final class ResponseSender {
     enum Step {
+        /// More is there to be written.
         case more
+        /// Nothing to write until the stream's writer says so.
+        case waiting
         case done(close: Bool)
         case failed
     }
@@ -92,7 +95,7 @@ final class ResponseSender {
         var (count, ended) = fill(target)
         if count == 0, !ended {
             isBlocked = false
-            return .more
+            return .waiting
         }
         guard count >= 0 else { return .failed }
         if let contentLength, !isChunked {
@@ -118,9 +121,7 @@ final class ResponseSender {
         }
         guard lws_write(wsi, start, count, ended ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) >= 0 else { return .failed }
         isBlocked = true
-        if ended { return .done(close: closeAfter) }
-        lws_callback_on_writable(wsi)
-        return .more
+        return ended ? .done(close: closeAfter) : .more
     }
 
     private var closeAfter = false
@@ -167,9 +168,7 @@ final class ResponseSender {
         var mode = LWS_WRITE_HTTP_HEADERS.rawValue
         if isHTTP2, bodyless { mode |= LWS_WRITE_H2_STREAM_END.rawValue }
         guard lws_write(wsi, start, length, lws_write_protocol(rawValue: mode)) >= 0 else { return .failed }
-        if bodyless { return .done(close: closeAfter) }
-        lws_callback_on_writable(wsi)
-        return .more
+        return bodyless ? .done(close: closeAfter) : .more
     }
 }
 

@@ -17,14 +17,14 @@ extension LoopEngine {
         guard let ticket = ticket(wsi) else { return -1 }
         guard let name, equalsIgnoringCase(String(cString: name.assumingMemoryBound(to: CChar.self)), "websocket") else { return 0 }
         guard let request = RequestReader(wsi: wsi).read(ticket: ticket) else { return -1 }
-        if let refusal = Self.faultOfUpgrade(request) { return answerNow(wsi, request, refusal) }
+        if let refusal = Self.faultOfUpgrade(request) { return answerNow(wsi, refusal) }
         switch ticket.server.handler.webSocket(for: request) {
-        case .reject(let response): return answerNow(wsi, request, response)
+        case .reject(let response): return answerNow(wsi, response)
         case .accept(let subprotocol, let handler):
             let offered = request.headers.all("sec-websocket-protocol").flatMap { $0.split(separator: ",") }
                 .map { String(decoding: trimmed(ArraySlice($0.utf8)), as: UTF8.self) }
             guard subprotocol == nil ? offered.isEmpty : offered.contains(subprotocol!) else {
-                return answerNow(wsi, request, .text("None of the offered WebSocket subprotocols is spoken here.\n", status: 400))
+                return answerNow(wsi, .text("None of the offered WebSocket subprotocols is spoken here.\n", status: 400))
             }
             protocols.choose(subprotocol)
             sockets[wsi] = WebSocket(wsi, ticket: ticket, handler: handler)
@@ -50,22 +50,13 @@ extension LoopEngine {
     /// The last look before the handshake is answered; only upgrades that were decided above pass.
     func filterUpgrade(_ wsi: OpaquePointer) -> Int32 { sockets[wsi] == nil ? -1 : 0 }
 
-    private func answerNow(_ wsi: OpaquePointer, _ request: HTTPRequest, _ response: HTTPResponse) -> Int32 {
-        var response = response
-        var body: [UInt8] = []
-        switch response.body {
-        case .none: break
-        case .bytes(let bytes): body = bytes
-        default: response = .text("A refused WebSocket needs a body of bytes.\n", status: 500)
-        }
-        let capacity = response.headers.fields.reduce(512) { $0 + $1.name.utf8.count + $1.value.utf8.count + 16 }
-        let buffer = UnsafeMutablePointer<UInt8>.allocate(capacity: Self.headroom + capacity + body.count)
+    private func answerNow(_ wsi: OpaquePointer, _ response: HTTPResponse) -> Int32 {
+        // libwebsockets has not looked at the request's version yet, so the bytes are ours.
+        let bytes = response.encodedHTTP1()
+        let buffer = UnsafeMutablePointer<UInt8>.allocate(capacity: Self.headroom + bytes.count)
         defer { buffer.deallocate() }
-        let start = buffer + Self.headroom
-        guard let length = ResponseHead(wsi: wsi, isHTTP2: false).encode(response, contentLength: body.count, isChunked: false, close: true, into: start, capacity)
-        else { return -1 }
-        body.withUnsafeBufferPointer { if let base = $0.baseAddress { (start + length).update(from: base, count: $0.count) } }
-        guard lws_write(wsi, start, length + body.count, LWS_WRITE_HTTP_HEADERS) >= 0 else { return -1 }
+        bytes.withUnsafeBufferPointer { (buffer + Self.headroom).update(from: $0.baseAddress!, count: $0.count) }
+        _ = lws_write(wsi, buffer + Self.headroom, bytes.count, LWS_WRITE_HTTP_HEADERS)
         return -1
     }
 }

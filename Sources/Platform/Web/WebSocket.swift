@@ -153,7 +153,9 @@ extension WebSocket {
     func writable() -> Int32 {
         if pingDue {
             pingDue = false
-            if lws_write(wsi, LoopEngine.shared.scratch, 0, LWS_WRITE_PING) < 0 { return -1 }
+            // libwebsockets does not report a pong without a payload.
+            LoopEngine.shared.scratch[0] = 0x70
+            if lws_write(wsi, LoopEngine.shared.scratch, 1, LWS_WRITE_PING) < 0 { return -1 }
             if first < queue.count || closing != nil { lws_callback_on_writable(wsi) }
             return 0
         }
