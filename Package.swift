@@ -112,7 +112,7 @@ let allTests: [Target] = [
     tests("ControlPlaneTests", uses: ["APIServer", "Scheduler", "Controllers", "ClusterModel", "ClusterStore", "ClusterClient", "Database", "Essentials"]),
     tests("NodeTests", uses: ["Kubelet", "Containers", "Network", "Kernel", "ClusterModel", "ClusterClient", "Essentials"]),
     tests("AgentTests", uses: ["Agent", "Screen", "Kernel", "Essentials"]),
-    tests("WorkshopsTests", uses: ["Workshops", "Markup", "Essentials"]),
+    tests("WorkshopsTests", uses: ["Workshops", "Markup", "Essentials", collections]),
     tests("SettingsTests", uses: ["Settings", "Labs", "Web", "Essentials"]),
     tests("LabsTests", uses: ["Labs", "Accounts", "ClusterModel", "ClusterClient", "Database", "Essentials"]),
     tests("TerminalsTests", uses: ["Terminals", "Ports", "Web", "Essentials"]),

@@ -74,6 +74,11 @@ struct WorkshopReader {
                 problem(file, 0, "it would have the same address as `\(other.file)`", "Give the files names that differ after their number.")
                 continue
             }
+            // The parser's work on unmatched brackets grows with the square of their number.
+            guard text.utf8.lazy.filter({ $0 == UInt8(ascii: "[") }).count <= WorkshopLimits.bracketsPerPage else {
+                problem(file, 0, "the page has more than \(WorkshopLimits.bracketsPerPage) opening brackets", "Make several pages of it.")
+                continue
+            }
             let source = LessonSource(text, file: file)
             let front = WorkshopSettings(
                 yaml: source.frontMatter?.text ?? "", file: file, firstLine: source.frontMatter?.line ?? 1, isWorkshopFile: false)

@@ -85,6 +85,7 @@ package struct SettingKey: Sendable {
 package enum WorkshopLimits {
     package static let pages = 50
     package static let pageBytes = LessonSource.limitBytes
+    package static let bracketsPerPage = 20_000
     package static let htmlBytes = 8 << 20
     package static let settingsBytes = 65_536
     /// Files beside a lesson that are looked at.

@@ -90,7 +90,8 @@ private struct Scanner {
                 takeWord()
             } else {
                 // A line that goes on after `\` starts no command.
-                if byte == UInt8(ascii: "\\"), index + 1 < code.count { index += 1 } else if byte == UInt8(ascii: "\n") || "|;&(".utf8.contains(byte) { commandMayStart = true }
+                let goesOn = index > 0 && code[index - 1] == UInt8(ascii: "\\")
+                if "|;&(".utf8.contains(byte) || (byte == UInt8(ascii: "\n") && !goesOn) { commandMayStart = true }
                 index += 1
             }
         }
