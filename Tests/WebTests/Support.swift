@@ -44,7 +44,7 @@ final class Wire: RawConnectionHandler {
     private(set) var isEnded = false
     private(set) var error: String?
     private var connection: RawConnection!
-    private var waiters: [(condition: (Wire) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+    private var waiters: [(condition: @WebLoop (Wire) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
     var keepsWriteOpen = true
 
     static func connect(_ port: UInt16) async throws -> Wire {
@@ -87,7 +87,7 @@ final class Wire: RawConnectionHandler {
         for waiter in ready { waiter.continuation.resume() }
     }
 
-    func wait(until condition: @escaping (Wire) -> Bool) async {
+    func wait(until condition: @escaping @WebLoop (Wire) -> Bool) async {
         if condition(self) || isEnded { return }
         await withCheckedContinuation { waiters.append((condition, $0)) }
     }
