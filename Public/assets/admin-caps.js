@@ -8,7 +8,7 @@ import { bytesWords, duration, plural } from "./words.js";
 
 /** camelCase as words. @param {string} name */
 export const capTitle = name => {
-  const words = name.replace(/(Bytes|Minutes|Seconds|Percent)$/, "").replace(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase();
+  const words = name.replace(/MiB|Millis|Bytes$|Minutes$|Seconds$|Percent$/g, "").replace(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase();
   return (words.charAt(0).toUpperCase() + words.slice(1)).replace(/\bcpu\b/gi, "CPU").replace(/\bpids\b/gi, "processes");
 };
 

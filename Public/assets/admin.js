@@ -15,7 +15,7 @@ const historyLimit = 60;
 const filter = byId("filter");
 const caps = new CapsForm(byId("caps"), refresh);
 
-const age = (/** @type {any} */ lab) => (typeof lab.age === "number" ? lab.age : (serverNow() - Date.parse(lab.createdAt)) / 1000);
+const age = (/** @type {any} */ lab) => (typeof lab.ageSeconds === "number" ? lab.ageSeconds : (serverNow() - Date.parse(lab.createdAt)) / 1000);
 const left = (/** @type {any} */ lab) => (lab.expiresAt ? (Date.parse(lab.expiresAt) - serverNow()) / 1000 : NaN);
 const owner = (/** @type {any} */ lab) => (typeof lab.owner === "object" ? lab.owner?.name ?? lab.owner?.id : lab.owner) ?? "";
 
@@ -112,10 +112,10 @@ function drawNumbers(now) {
   const small = (/** @type {string} */ words) => h("small", {}, words);
   history.push(cpu.percent ?? 0);
   if (history.length > historyLimit) history.shift();
-  const most = now.caps?.totalLabs?.value ?? now.caps?.labsTotal?.value ?? null;
+  const most = now.caps?.labsTotal?.value ?? null;
   byId("numbers").replaceChildren(
-    numberCard("Labs", [String(now.labs), small(most ? `of ${most}` : "")], most ? now.labs / most * 100 : null, `${plural(now.nodes, "node")} in them`),
-    numberCard("Memory", [bytesWords(memory.usedBytes), small(`of ${bytesWords(memory.totalBytes)}`)], memory.usedBytes / memory.totalBytes * 100, `${bytesWords(memory.committedBytes)} promised to labs`),
+    numberCard("Labs", [String(now.labs), small(most ? `of ${most}` : "")], most ? now.labs / most * 100 : null, `${plural(now.nodes, "node")} in them${now.queued ? `, ${now.queued} waiting` : ""}`),
+    numberCard("Memory", [bytesWords(memory.usedBytes), small(`of ${bytesWords(memory.totalBytes)}`)], memory.usedBytes / memory.totalBytes * 100, `${bytesWords(memory.committedBytes)} promised to labs${memory.serverBytes ? `, ${bytesWords(memory.serverBytes)} the server itself` : ""}`),
     numberCard("CPU", [`${Math.round(cpu.percent ?? 0)}%`, small(`of ${plural(cpu.count, "core")}`)], null, `Load ${(now.load ?? []).map((/** @type {number} */ value) => value.toFixed(2)).join(" · ")} over 1, 5, 15 minutes`, spark(100)),
     numberCard("Disk", [bytesWords(disk.freeBytes), small(`free of ${bytesWords(disk.totalBytes)}`)], (1 - disk.freeBytes / disk.totalBytes) * 100, forecast(disk)));
 }
@@ -151,7 +151,7 @@ async function refresh() {
     if (status === 401 || status === 403) {
       stream?.close();
       clearInterval(timer);
-      byId("admin").replaceChildren(h("div.plain", {}, h("h1", {}, "Only an administrator may see this"), h("p", {}, "Open the one-time link that the server printed when it started, or make a new one on the server:"), h("p", {}, h("code", {}, "lectern admin link")), h("div.actions", {}, h("a.button", { href: "/" }, "All workshops"))));
+      byId("admin").replaceChildren(h("div.plain", {}, h("h1", {}, "Only an administrator may see this"), h("p", {}, "Open the one-time link that the server printed when it started, or make a new one on the server:"), h("p", {}, h("code", {}, "lectern admin login-link")), h("div.actions", {}, h("a.button", { href: "/" }, "All workshops"))));
       byId("invite").hidden = true;
     } else if (!labs.length) toast(message, { level: "danger", title: "The numbers could not be had" });
   }
@@ -165,8 +165,10 @@ function showLive(live) {
 
 byId("invite").addEventListener("click", async () => {
   try {
-    const { url } = await api("POST", "/admin/login-links", {});
-    const choice = await dialog({ title: "A login link", cancel: "Close", wide: true, body: [h("p", {}, "Whoever opens it first becomes an administrator here. It works once."), h("p", {}, h("code", {}, url))], actions: [{ value: "copy", words: "Copy", kind: "primary" }] });
+    const role = await dialog({ title: "A link for whom?", body: [h("p", {}, "Whoever opens the link first is signed in with this role. It works once.")], choices: [{ value: "instructor", words: "An instructor", note: "sees every lab" }, { value: "admin", words: "An admin", note: "may change the caps too" }] });
+    if (!role) return;
+    const { url } = await api("POST", "/admin/login-links", { role });
+    const choice = await dialog({ title: "A login link", cancel: "Close", wide: true, body: [h("p", {}, `Whoever opens it first is signed in as ${role === "admin" ? "an admin" : "an instructor"}. It works once.`), h("p", {}, h("code", {}, url))], actions: [{ value: "copy", words: "Copy", kind: "primary" }] });
     if (choice === "copy" && await copyText(url)) toast("The link is copied.", { level: "success" });
   } catch (error) { toast(/** @type {Error} */ (error).message, { level: "danger", title: "No link was made" }); }
 });

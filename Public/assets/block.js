@@ -76,22 +76,9 @@ export class LessonBlock extends HTMLElement {
   connectedCallback() {
     const pre = this.querySelector("pre");
     if (!pre || this.#text) return;
-    this.#text = pre.textContent ?? "";
+    this.#text = (pre.textContent ?? "").replace(/\n+$/, "");
     this.#commands = splitCommands(this.#text);
-    const code = h("code");
-    const starts = new Set();
-    let at = 0;
-    for (const command of this.#commands) {
-      const found = this.#text.indexOf(command, at);
-      starts.add(this.#text.slice(0, found).split("\n").length - 1);
-      at = found + command.length;
-    }
-    const lines = this.#text.replace(/\n+$/, "").split("\n");
-    lines.forEach((line, index) => {
-      const glyph = starts.has(index) ? "$" : line.trim().startsWith("#") || line === "" ? "" : ">";
-      code.append(h(`span.glyph${glyph === "$" ? "" : ".more"}`, { "aria-hidden": "true", "data-glyph": glyph }), index < lines.length - 1 ? `${line}\n` : line);
-    });
-    pre.replaceChildren(code);
+    this.#addGlyphs(pre.querySelector("code") ?? pre);
     pre.addEventListener("click", () => {
       if (!getSelection()?.isCollapsed) return; // text was selected, not clicked
       this.activate();
@@ -104,6 +91,38 @@ export class LessonBlock extends HTMLElement {
   }
 
   disconnectedCallback() { clearInterval(this.#ticker); }
+
+  /** Puts a prompt before each line of code, between the colours that are there. @param {Element} code */
+  #addGlyphs(code) {
+    const lines = this.#text.split("\n");
+    const starts = new Set();
+    let at = 0;
+    for (const command of this.#commands) {
+      const found = this.#text.indexOf(command, at);
+      const blank = /^(?:[ \t]*(?:#[^\n]*)?\n)*/.exec(command)?.[0].length ?? 0; // comments before a command belong to it
+      starts.add(this.#text.slice(0, found + blank).split("\n").length - 1);
+      at = found + command.length;
+    }
+    const glyph = (/** @type {number} */ index) => {
+      const sign = starts.has(index) ? "$" : /^\s*(#|$)/.test(lines[index]) ? "" : ">";
+      return h(`span.glyph${sign === "$" ? "" : ".more"}`, { "aria-hidden": "true", "data-glyph": sign });
+    };
+    const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+    /** @type {Text[]} */ const texts = [];
+    while (walker.nextNode()) texts.push(/** @type {Text} */ (walker.currentNode));
+    let index = 0;
+    for (const text of texts) {
+      const parts = text.data.split("\n");
+      if (parts.length === 1) continue;
+      const pieces = parts.flatMap((part, nth) => {
+        if (nth === 0) return [part];
+        index += 1;
+        return index < lines.length && !(index === lines.length - 1 && lines[index] === "") ? ["\n", glyph(index), part] : [part];
+      });
+      text.replaceWith(...pieces);
+    }
+    code.prepend(glyph(0));
+  }
 
   get runs() { return this.dataset.run === "true"; }
   get text() { return this.#text; }

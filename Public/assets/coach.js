@@ -23,6 +23,7 @@ function show(index) {
     bubble.remove();
     target.classList.remove("coached");
     removeEventListener("resize", move);
+    target.removeEventListener("click", next);
     if (all) remember("coached", true);
     else show(index + 1);
   };
@@ -34,6 +35,8 @@ function show(index) {
       h("button", { type: "button", onclick: () => finish(false) }, last ? "Got it" : "Next")));
   bubble.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => { if (event.key === "Escape") finish(true); });
   const move = () => place(bubble, target.getBoundingClientRect());
+  const next = () => finish(false); // they did it: no need to go on about it
+  target.addEventListener("click", next);
   document.body.append(bubble);
   target.classList.add("coached");
   move();

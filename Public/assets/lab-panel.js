@@ -19,7 +19,7 @@ function card(symbol, title, paragraphs, more = {}) {
 const button = (words, act, kind = "primary") => h(`button.button.large${kind ? "." + kind : ""}`, { type: "button", onclick: act }, words);
 
 /** A rule's name in a sentence of its own. @param {{reason?: string}} lab */
-const rule = lab => (lab.reason ? h("p", {}, "Rule: ", h("span.rule", {}, lab.reason)) : null);
+const rule = lab => (lab.reason && !lab.reason.startsWith("EndedBy") ? h("p", {}, "Rule: ", h("span.rule", {}, lab.reason)) : null);
 
 /**
  * @typedef {{start: () => void, cancel: () => void, again: () => void}} PanelActions
@@ -32,7 +32,7 @@ const rule = lab => (lab.reason ? h("p", {}, "Rule: ", h("span.rule", {}, lab.re
  */
 export function labPanel({ lab, starting, problem, workshop, minutes }, actions) {
   if (problem) {
-    return card("alert", problem.title, [problem.detail, rule({ reason: problem.reason })], { kind: "warning", actions: [button("Try again", actions.start), h("a.button.large", { href: "/" }, "All workshops")] });
+    return card("alert", problem.title, [problem.detail], { kind: "warning", actions: [button("Try again", actions.start), h("a.button.large", { href: "/" }, "All workshops")] });
   }
   if (!lab) {
     const nodes = workshop?.nodes ?? 1;
@@ -55,7 +55,7 @@ export function labPanel({ lab, starting, problem, workshop, minutes }, actions)
         h("p.place", {}, place ? `#${place}` : ""),
         place === 1 ? "You are next." : `${plural(Math.max(0, place - 1), "person", "people")} before you.`,
         lab.queue?.estimateSeconds ? `It will take about ${duration(lab.queue.estimateSeconds)}. The lab starts by itself; you can read on in the meantime.` : "The lab starts by itself; you can read on in the meantime.",
-        lab.message, rule(lab),
+        lab.message, rule({ reason: lab.queue?.rule ?? lab.reason }),
       ], { kind: "warning", actions: [button("Leave the queue", actions.cancel, "")] });
     }
     case "failed":

@@ -5,7 +5,7 @@ import { api, EventStream, serverNow } from "./api.js";
 /**
  * @typedef {{name: string, state: "creating" | "ready" | "failed" | "gone", message: string, address: string, terminals: string[]}} LabNode
  * @typedef {{id: string, workshop: string, state: "queued" | "creating" | "ready" | "ending" | "ended" | "failed", reason: string, message: string,
- *   queue?: {position: number, estimateSeconds?: number}, createdAt: string, expiresAt: string, extensionsLeft: number, nodes: LabNode[]}} Lab
+ *   queue?: {position: number, estimateSeconds?: number, rule?: string}, createdAt: string, expiresAt: string, extensionsLeft: number, nodes: LabNode[]}} Lab
  */
 
 const over = new Set(["ended", "failed"]);
@@ -77,9 +77,13 @@ export class LabStore extends EventTarget {
     if (lab?.id) this.#update(lab);
   }
 
-  /** A node's port as an address for the browser. @param {string} node @param {number} port @param {string} protocol @returns {Promise<string>} */
-  async portAddress(node, port, protocol = "http") {
-    const { url } = await api("POST", `/labs/${this.#lab?.id}/ports`, { node, port, protocol });
+  /**
+   * A node's port as an address for the browser.
+   * @param {string} node @param {number} port @param {string} protocol @param {string} path
+   * @returns {Promise<string>}
+   */
+  async portAddress(node, port, protocol, path) {
+    const { url } = await api("POST", `/labs/${this.#lab?.id}/ports`, { node, port, protocol, path });
     return url;
   }
 

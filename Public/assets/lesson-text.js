@@ -134,6 +134,13 @@ export class LessonText extends EventTarget {
       if (outcome) block.recall?.(outcome);
     }
     for (const quiz of this.#article.querySelectorAll("lectern-quiz")) if (quizzes.includes(this.blockKey(quiz))) quiz.recall?.();
+    const { ticks = {} } = this.#progress.state;
+    for (const box of this.#article.querySelectorAll(".task-list-item input")) {
+      box.disabled = false;
+      const key = `${this.#page.slug}/${box.id}`;
+      if (key in ticks) box.checked = ticks[key];
+      box.addEventListener("change", () => this.#progress.update({ ticks: { ...this.#progress.state.ticks, [key]: box.checked } }));
+    }
     this.#turn();
   }
 

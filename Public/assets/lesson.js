@@ -18,8 +18,8 @@ import { loadXterm } from "./xterm-loader.js";
 
 const [, , name = "", slug = ""] = location.pathname.split("/").map(decodeURIComponent);
 const warningMinutes = [15, 5, 1];
-/** How much one press of the clock's button asks for. */
-const extensionMinutes = 30;
+/** How much one press of the clock's button asks for, unless the caps allow only less. */
+let extensionMinutes = 30;
 
 const store = new LabStore(name);
 const ports = new Ports(store);
@@ -85,9 +85,7 @@ function draw() {
 /** How long a lab lasts, as far as the session tells. @returns {number | null} */
 function lifetimeMinutes() {
   const caps = session?.caps ?? {};
-  const found = ["labLifetimeMinutes", "lifetimeMinutes", "labMinutes"].map(key => caps[key]?.value ?? caps[key]).find(Number.isFinite);
-  const seconds = ["labLifetimeSeconds", "lifetimeSeconds"].map(key => caps[key]?.value ?? caps[key]).find(Number.isFinite);
-  return found ?? (seconds ? seconds / 60 : null);
+  return Number.isFinite(caps.labLifetimeMinutes) ? Math.min(caps.labLifetimeMinutes, caps.labLifetimeMaximumMinutes ?? Infinity) : null;
 }
 
 /** @param {() => Promise<any>} act @param {string} title */
@@ -272,6 +270,7 @@ async function begin() {
   const [loaded, me] = await Promise.all([api("GET", `/workshops/${encodeURIComponent(name)}`), api("GET", "/session").catch(() => null), progress.load()]);
   workshop = loaded;
   session = me;
+  extensionMinutes = Math.min(extensionMinutes, me?.caps?.extensionMinutes ?? extensionMinutes);
   byId("workshop-title").textContent = workshop.title;
   text = new LessonText(workshop, slug, progress);
   text.addEventListener("step", drawProgress);

@@ -2,11 +2,20 @@
 
 import { h, icon, item, popover, toast } from "./dom.js";
 
-/** Ports that belong to the system of a node and not to the learner's work. */
-const isUsers = (/** @type {number} */ port) => port > 0 && port < 65536;
+/** Listening on the loopback only: not to be reached from outside the node. */
+const isInner = (/** @type {string | undefined} */ address) => /^(127\.|::1$|::ffff:127\.)/.test(address ?? "");
+/** While the page is looked at and something waits for a port, the nodes are asked this often. */
+const pollMilliseconds = 4000;
+/** After a command began it may be a server: look soon. */
+const afterStartMilliseconds = [700, 2500];
+
+/** Where a browser is better sent with https. */
+const securePorts = new Set([443, 6443, 8443]);
+
+/** @typedef {{port: number, process?: string, address?: string, inner?: boolean}} Port */
 
 export class Ports extends EventTarget {
-  /** What listens, by node. @type {Map<string, {port: number, process?: string}[]>} */ #open = new Map();
+  /** What listens, by node. @type {Map<string, Port[]>} */ #open = new Map();
   #store;
   /** @type {string[]} */ #asked = [];
 
@@ -18,6 +27,13 @@ export class Ports extends EventTarget {
       const { detail } = /** @type {CustomEvent} */ (event);
       if (detail.type === "ports") this.#set(detail.node, detail.ports ?? []);
     });
+    setInterval(() => { if (!document.hidden && this.#waiting) this.#refreshAll(); }, pollMilliseconds);
+    for (const type of ["command-start", "command-end"]) {
+      document.addEventListener(type, event => {
+        const { node } = /** @type {any} */ (event.target);
+        for (const delay of type === "command-start" ? afterStartMilliseconds : [200]) setTimeout(() => { if (store.running) this.refresh(node); }, delay);
+      });
+    }
     store.addEventListener("lab", () => {
       if (!store.running) {
         this.#open.clear();
@@ -36,7 +52,14 @@ export class Ports extends EventTarget {
   }
 
   /** Number of ports that can be opened now. */
-  get count() { return [...this.#open.values()].reduce((sum, ports) => sum + ports.length, 0); }
+  get count() { return [...this.#open.values()].reduce((sum, ports) => sum + ports.filter(port => !port.inner).length, 0); }
+
+  /** Does the lesson show a link whose port nobody listens on, or is there one that may close? */
+  get #waiting() { return this.#store.running && (document.querySelector("a.port-link") !== null || this.count > 0); }
+
+  #refreshAll() {
+    for (const node of this.#store.lab?.nodes ?? []) if (node.state === "ready") this.refresh(node.name);
+  }
 
   /** @param {string} node */
   async refresh(node) {
@@ -45,13 +68,20 @@ export class Ports extends EventTarget {
 
   /** @param {string} node @param {any[]} ports */
   #set(node, ports) {
-    const list = ports.map(port => (typeof port === "number" ? { port } : port)).filter(({ port }) => isUsers(port));
-    this.#open.set(node, list.filter((entry, index) => list.findIndex(other => other.port === entry.port) === index).sort((a, b) => a.port - b.port));
+    /** @type {Map<number, Port>} */ const found = new Map();
+    for (const entry of ports) {
+      const known = found.get(entry.port);
+      const inner = isInner(entry.address) && (known?.inner ?? true);
+      found.set(entry.port, { port: entry.port, process: known?.process ?? entry.process, inner });
+    }
+    const list = [...found.values()].sort((a, b) => a.port - b.port);
+    if (JSON.stringify(list) === JSON.stringify(this.#open.get(node))) return;
+    this.#open.set(node, list);
     this.#mark();
   }
 
   /** @param {string} node @param {number} port */
-  isOpen(node, port) { return this.#open.get(node)?.some(entry => entry.port === port) ?? false; }
+  isOpen(node, port) { return this.#open.get(node)?.some(entry => entry.port === port && !entry.inner) ?? false; }
 
   /** Gives each port link of the lesson its badge. */
   decorate() {
@@ -90,18 +120,13 @@ export class Ports extends EventTarget {
     }
     const tab = window.open("", "_blank"); // while the click still allows it
     try {
-      const address = new URL(await this.#store.portAddress(node, port, protocol), location.href);
-      if (path && path !== "/") {
-        const wanted = new URL(path, address);
-        address.pathname = wanted.pathname;
-        for (const [name, value] of wanted.searchParams) address.searchParams.append(name, value);
-        address.hash = wanted.hash;
-      }
+      const [place, hash = ""] = path.split("#");
+      const address = await this.#store.portAddress(node, port, protocol, place || "/") + (hash && `#${hash}`);
       if (tab) {
         tab.opener = null;
-        tab.location.replace(address.href);
+        tab.location.replace(address);
       } else {
-        toast("The browser kept the new tab from opening.", { stay: true, action: ["Open it", () => window.open(address.href, "_blank", "noopener")] });
+        toast("The browser kept the new tab from opening.", { stay: true, action: ["Open it", () => window.open(address, "_blank", "noopener")] });
       }
     } catch (error) {
       tab?.close();
@@ -127,7 +152,9 @@ export class Ports extends EventTarget {
       });
       return [
         h("h2", {}, found.length ? "Listening now" : "Nothing listens on a port yet"),
-        ...found.map(({ node, port, process }) => item(`${node}:${port}`, "external", () => { close(); this.openPort(node, port, port === 443 || port === 6443 || port === 8443 ? "https" : "http"); }, { end: process })),
+        ...found.map(({ node, port, process, inner }) => (inner
+          ? h("p.note", {}, `${node}:${port}${process ? ` (${process})` : ""} listens on the node's own loopback only.`)
+          : item(`${node}:${port}`, "external", () => { close(); this.openPort(node, port, securePorts.has(port) ? "https" : "http"); }, { end: process }))),
         found.length ? null : h("p.note", {}, "Start a server in a terminal and it shows up here."),
         h("hr"), h("h2", {}, "Any port"), form,
       ];

@@ -8,7 +8,7 @@ const saveDelayMilliseconds = 1500;
 const limitBytes = 16 * 1024;
 
 /**
- * @typedef {{page: string, step: string, blocks: Record<string, "done" | "failed">, quizzes: string[], seen: string[], at: number}} State
+ * @typedef {{page: string, step: string, blocks: Record<string, "done" | "failed">, quizzes: string[], seen: string[], ticks?: Record<string, boolean>, at: number}} State
  */
 
 export class Progress {

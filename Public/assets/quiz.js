@@ -15,12 +15,15 @@ export class LessonQuiz extends HTMLElement {
     const name = `quiz-${count++}`;
     this.id ||= name;
     const question = this.querySelector(".question");
+    this.querySelectorAll(".explanation").forEach(explanation => { /** @type {HTMLElement} */ (explanation).hidden = true; });
     const set = h("fieldset", {}, h("legend", {}, ...(question ? [...question.childNodes] : ["Question"])));
     for (const entry of list.querySelectorAll("li")) {
       const label = entry.querySelector("label") ?? entry;
       label.querySelectorAll("input").forEach(old => old.remove());
       const input = h("input", { type: several ? "checkbox" : "radio", name });
-      const row = h("label.answer", {}, input, h("span", {}, ...label.childNodes));
+      const explanation = entry.querySelector(".explanation");
+      explanation?.remove();
+      const row = h("label.answer", {}, input, h("span", {}, ...label.childNodes, explanation));
       input.addEventListener("change", () => this.#clear());
       this.#answers.push({ input, row, correct: entry.dataset.correct === "true" });
       set.append(row);
@@ -35,6 +38,8 @@ export class LessonQuiz extends HTMLElement {
     for (const { row } of this.#answers) {
       row.classList.remove("right", "wrong");
       row.querySelector(".mark")?.remove();
+      const explanation = row.querySelector(".explanation");
+      if (explanation) explanation.hidden = true;
     }
   }
 
@@ -48,6 +53,8 @@ export class LessonQuiz extends HTMLElement {
     const right = this.#answers.every(answer => answer.input.checked === answer.correct);
     for (const { row, correct } of chosen) {
       row.classList.add(correct ? "right" : "wrong");
+      const explanation = row.querySelector(".explanation");
+      if (explanation) explanation.hidden = false;
       row.append(h("span.mark", {}, icon(correct ? "check" : "close", "small"), correct ? "Right" : "Not this one"));
     }
     const missing = this.#answers.some(answer => answer.correct && !answer.input.checked);

@@ -146,6 +146,9 @@ export class TerminalView extends HTMLElement {
     this.#observer?.disconnect();
     this.#session?.close();
     this.#settle({ gone: "the terminal was closed" });
+    this.#webgl?.dispose(); // before the terminal: it puts the DOM renderer back
+    this.#webgl = null;
+    this.#webglMaker = null;
     this.#term?.dispose();
     this.remove();
   }

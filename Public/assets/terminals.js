@@ -25,7 +25,7 @@ export class Terminals extends HTMLElement {
   #addButton = h("button.icon-button", { type: "button", "aria-label": "New shell", title: "New shell", onclick: () => this.#addMenu() }, icon("plus"));
   #moreButton = h("button.icon-button", { type: "button", "aria-haspopup": "menu", "aria-label": "Terminal menu", title: "Terminal menu", onclick: () => this.#moreMenu() }, icon("more"));
   /** Lab nodes seen as "creating" after they had been ready: their terminals begin anew. @type {Set<string>} */ #away = new Set();
-  /** @type {Set<string>} */ #closed = new Set();
+  /** Keys of the shells beside the first of each node, kept so that a reload finds them. @type {string[]} */ #extra = [];
 
   connectedCallback() {
     if (this.childElementCount) return;
@@ -52,16 +52,21 @@ export class Terminals extends HTMLElement {
 
   /** Follows a lab: a terminal for each shell of each node that is ready. @param {import("./lab.js").Lab} lab */
   follow(lab) {
+    if (this.#lab?.id !== lab.id) {
+      const kept = remembered("shells", {});
+      this.#extra = kept.lab === lab.id ? kept.keys : [];
+    }
     this.#lab = lab;
-    this.#layout ??= remembered("layout", lab.nodes.length > 1 ? "stack" : "one");
+    this.#layout ??= remembered("layout", lab.nodes.length > 1 && innerWidth >= 600 ? "stack" : "one");
     for (const node of lab.nodes) {
       if (node.state === "creating" && this.#views.some(view => view.node === node.name)) this.#away.add(node.name);
       if (node.state !== "ready") continue;
       if (this.#away.delete(node.name)) {
         for (const old of this.#views.filter(view => view.node === node.name)) this.#remove(old);
+        this.#keep(this.#extra.filter(key => !key.startsWith(`${node.name}/`)));
       }
-      const names = node.terminals?.length ? node.terminals : ["1"];
-      for (const name of names) if (!this.#closed.has(`${node.name}/${name}`)) this.#ensure(node.name, name);
+      this.#ensure(node.name, "1");
+      for (const key of this.#extra) if (key.startsWith(`${node.name}/`)) this.#ensure(node.name, key.slice(node.name.length + 1));
     }
     this.#draw();
   }
@@ -207,9 +212,15 @@ export class Terminals extends HTMLElement {
       extra ? h("button.close", { type: "button", "aria-label": `Close ${view.label}`, title: "Close this tab; its shell ends", onclick: () => this.#close(view) }, icon("close", "small")) : null);
   }
 
+  /** @param {string[]} keys */
+  #keep(keys) {
+    this.#extra = keys;
+    remember("shells", { lab: this.#lab?.id, keys });
+  }
+
   /** @param {TerminalView} view */
   #close(view) {
-    this.#closed.add(view.key);
+    this.#keep(this.#extra.filter(key => key !== view.key));
     view.hangUp();
     this.#remove(view);
     this.#draw();
@@ -229,9 +240,9 @@ export class Terminals extends HTMLElement {
   /** Opens one more shell on a node. @param {string} node */
   open(node) {
     const names = this.#views.filter(view => view.node === node).map(view => Number(view.options.name));
-    for (const key of this.#closed) if (key.startsWith(`${node}/`)) names.push(Number(key.split("/")[1]));
     const name = String(Math.max(0, ...names) + 1);
     const view = this.#ensure(node, name);
+    this.#keep([...this.#extra, view.key]);
     this.#activate(view);
     return view;
   }
