@@ -40,6 +40,7 @@ const pane = byId("terminal-pane");
 /** @param {string} view */
 function showView(view) {
   document.body.dataset.view = view;
+  if (view === "terminals" && terminals?.active) terminals.activate(terminals.active, false); // it has been seen now
   for (const button of /** @type {any} */ (document.querySelectorAll(".bottombar button[data-view]:not([data-view=ports])"))) button.setAttribute("aria-pressed", String(button.dataset.view === view));
 }
 for (const button of /** @type {any} */ (document.querySelectorAll(".bottombar button"))) {

@@ -1,6 +1,8 @@
-// <lectern-terminal>: one terminal on the screen: xterm.js, its session, the find bar, and what the shell is doing.
+// <lectern-terminal>: one terminal on the screen: xterm.js, its session, and what the shell is doing.
 
-import { h, icon, copyText, toast } from "./dom.js";
+import { h, copyText, toast } from "./dom.js";
+import { FindBar } from "./terminal-find.js";
+import { handleKeys, KeyRow } from "./terminal-keys.js";
 import { TerminalSession } from "./terminal-session.js";
 import { loadXterm } from "./xterm-loader.js";
 
@@ -44,16 +46,15 @@ export class TerminalView extends HTMLElement {
   #integrated = false;
   #dead = false;
   #startedAt = 0;
-  #ctrl = false;
-  #lastSelection = "";
+  #keys = new KeyRow(text => this.#session?.send(text), () => this.#term?.modes.applicationCursorKeysMode ?? false);
   /** @type {any} */ #marker = null;
   /** @type {((end: CommandEnd) => void)[]} */ #waitingForEnd = [];
   /** @type {(() => void)[]} */ #waitingForPrompt = [];
   #parts = {
     dot: h("span.dot.creating"), name: h("span.name"), sub: h("span.sub"),
-    host: h("div.term-host"), state: h("div.term-state", { role: "status", hidden: true }), keys: h("div.term-keys", { role: "toolbar", "aria-label": "Keys" }),
+    host: h("div.term-host"), state: h("div.term-state", { role: "status", hidden: true }),
   };
-  /** @type {HTMLElement | null} */ #find = null;
+  /** @type {FindBar | null} */ #find = null;
 
   /**
    * @param {{lab: string, node: string, name: string, address: string, settings: TerminalSettings}} options
@@ -82,18 +83,16 @@ export class TerminalView extends HTMLElement {
 
   connectedCallback() {
     if (this.#term || this.childElementCount) return;
-    const { dot, name, sub, host, state, keys } = this.#parts;
+    const { dot, name, sub, host, state } = this.#parts;
     name.textContent = this.label;
     sub.textContent = this.options.address;
     this.setAttribute("role", "group");
     this.setAttribute("aria-label", `Terminal ${this.label}`);
-    this.append(h("div.pane-head", {}, dot, name, sub), host, keys, state);
-    this.#buildKeys(keys);
+    this.append(h("div.pane-head", {}, dot, name, sub), host, this.#keys.element, state);
     this.addEventListener("focusin", () => {
       this.#session?.claimSize();
       this.dispatchEvent(new CustomEvent("terminal-focus", { bubbles: true }));
     });
-    host.addEventListener("auxclick", (/** @type {MouseEvent} */ event) => this.#middleClick(event));
     addEventListener("lectern-theme", this.#retheme);
     this.#start();
   }
@@ -119,10 +118,9 @@ export class TerminalView extends HTMLElement {
     term.loadAddon(new parts.Unicode11Addon());
     term.unicode.activeVersion = "11";
     term.loadAddon(new parts.WebLinksAddon((/** @type {MouseEvent} */ _event, /** @type {string} */ uri) => window.open(uri, "_blank", "noopener,noreferrer")));
-    term.attachCustomKeyEventHandler((/** @type {KeyboardEvent} */ event) => this.#key(event));
+    handleKeys(term, this, this.#parts.host);
     term.onData((/** @type {string} */ data) => this.#typed(data));
     term.onBinary((/** @type {string} */ data) => this.#session?.send(Uint8Array.from(data, character => character.charCodeAt(0))));
-    term.onSelectionChange(() => { if (term.hasSelection()) this.#lastSelection = term.getSelection(); });
     this.#webglMaker = parts.WebglAddon;
     this.#openIfVisible();
     this.#observer = new ResizeObserver(() => this.#layout());
@@ -395,112 +393,18 @@ export class TerminalView extends HTMLElement {
     this.#parts.state.hidden = false;
   }
 
-  // Keys, copy and paste
-
-  /** @param {KeyboardEvent} event @returns {boolean} false when the terminal must not see it */
-  #key(event) {
-    if (event.type !== "keydown") return true;
-    const control = event.ctrlKey && !event.altKey && !event.metaKey;
-    const key = event.key.toLowerCase();
-    if (control && event.shiftKey && key === "c") {
-      event.preventDefault();
-      this.copySelection();
-      return false;
-    }
-    if (control && event.shiftKey && key === "v") return false; // the browser pastes
-    if (control && event.shiftKey && key === "f") {
-      event.preventDefault();
-      this.openFind();
-      return false;
-    }
-    if (control && !event.shiftKey && key === "v" && this.#term.buffer.active.type === "normal" && !this.busy) return false; // at a prompt it pastes, in a program it is the program's
-    if (event.ctrlKey && event.key === "Insert") { this.copySelection(); return false; }
-    if (event.shiftKey && event.key === "Insert") return false;
-    if (control && event.shiftKey && (event.key === "ArrowLeft" || event.key === "ArrowRight" || event.key === "Escape")) return false;
-    if (event.key === "F6") return false; // leaves the terminal
-    return true;
-  }
-
   /** @param {string} data */
   #typed(data) {
     // Output shown again contains old questions to the terminal; their answers would be typed into the shell.
     if (this.#session && !this.#session.replayed && terminalAnswer.test(data)) return;
-    if (this.#ctrl && data.length === 1) {
-      this.#setControl(false);
-      const code = data.toUpperCase().charCodeAt(0);
-      if (code >= 64 && code < 96) data = String.fromCharCode(code - 64);
-    }
+    data = this.#keys.modified(data);
     if (!this.busy && data.includes("\r")) this.#startedAt = performance.now();
     this.#session?.send(data);
   }
 
-  /** @param {MouseEvent} event */
-  #middleClick(event) {
-    if (event.button !== 1 || this.#term?.modes.mouseTrackingMode !== "none") return;
-    // On Linux the browser itself pastes the primary selection, into xterm's text area.
-    if (/Linux|X11/.test(navigator.userAgent) && !/Android/.test(navigator.userAgent)) return;
-    if (!this.#lastSelection) return;
-    event.preventDefault();
-    this.#term.paste(this.#lastSelection);
-  }
-
-  /** @param {boolean} on */
-  #setControl(on) {
-    this.#ctrl = on;
-    this.#parts.keys.querySelector("[data-key=ctrl]")?.setAttribute("aria-pressed", String(on));
-  }
-
-  /** The keys that a touch keyboard lacks. @param {HTMLElement} bar */
-  #buildKeys(bar) {
-    /** @type {[string, string, string][]} */
-    const keys = [["Esc", "\x1b", "Escape"], ["Tab", "\t", "Tab"], ["Ctrl", "ctrl", "Control, for the next key"], ["^C", "\x03", "Control C"], ["←", "\x1b[D", "Left"], ["↑", "\x1b[A", "Up"], ["↓", "\x1b[B", "Down"], ["→", "\x1b[C", "Right"], ["|", "|", "Pipe"], ["/", "/", "Slash"], ["-", "-", "Minus"]];
-    for (const [words, sends, name] of keys) {
-      const isControl = sends === "ctrl";
-      bar.append(h("button", {
-        type: "button", "aria-label": name, "data-key": isControl ? "ctrl" : null, "aria-pressed": isControl ? "false" : null,
-        onpointerdown: (/** @type {Event} */ event) => event.preventDefault(),
-        onclick: () => (isControl ? this.#setControl(!this.#ctrl) : this.#session?.send(this.#term?.modes.applicationCursorKeysMode ? sends.replace("\x1b[", "\x1bO") : sends)),
-      }, words));
-    }
-  }
-
-  // Find
-
   openFind() {
-    if (this.#find) {
-      this.#find.querySelector("input")?.select();
-      return;
-    }
-    const count = h("span.count", { "aria-live": "polite" });
-    const style = getComputedStyle(this);
-    const wash = style.getPropertyValue("--term-selection").trim();
-    const options = { decorations: { matchBackground: wash, activeMatchBackground: style.getPropertyValue("--term-yellow").trim(), matchOverviewRuler: wash, activeMatchColorOverviewRuler: wash } };
-    const input = h("input", { type: "search", "aria-label": `Find in ${this.label}`, placeholder: "Find", spellcheck: "false" });
-    const go = (/** @type {boolean} */ back, incremental = false) => {
-      if (!input.value) { this.#search.clearDecorations(); count.textContent = ""; return; }
-      if (back) this.#search.findPrevious(input.value, options);
-      else this.#search.findNext(input.value, { ...options, incremental });
-    };
-    const listener = this.#search.onDidChangeResults?.((/** @type {any} */ results) => {
-      count.textContent = !results || results.resultCount === 0 ? "no match" : results.resultIndex < 0 ? `${results.resultCount}` : `${results.resultIndex + 1} of ${results.resultCount}`;
-    });
-    const close = () => {
-      listener?.dispose();
-      this.#search.clearDecorations();
-      this.#find?.remove();
-      this.#find = null;
-      this.focusTerminal();
-    };
-    input.addEventListener("input", () => go(true));
-    input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-      if (event.key === "Enter") { event.preventDefault(); go(!event.shiftKey); }
-      if (event.key === "Escape") { event.preventDefault(); close(); }
-    });
-    const tool = (/** @type {string} */ symbol, /** @type {string} */ name, /** @type {() => void} */ act) => h("button.icon-button", { type: "button", "aria-label": name, onclick: act }, icon(symbol, "small"));
-    this.#find = h("div.term-find", { role: "search" }, input, count, tool("up", "Previous match", () => go(true)), tool("down", "Next match", () => go(false)), tool("close", "Close find", close));
-    this.#parts.host.after(this.#find);
-    this.#find?.classList.add("in-pane");
-    input.focus();
+    if (this.#find?.isConnected) this.#find.select();
+    else this.#find = new FindBar(this.#search, this, this.#parts.host);
   }
 }
 
