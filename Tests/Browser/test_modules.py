@@ -1,0 +1,126 @@
+"""Modules without DOM, run in the browser on the server's own files."""
+
+import json
+import pathlib
+
+import pytest
+
+FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "Fixtures" / "terminal-frames.json"
+
+
+@pytest.fixture
+def module(page, site):
+    page.goto(site.url + "/assets/icon.svg")
+    return lambda script, arg=None: page.evaluate(script, arg)
+
+
+@pytest.mark.parametrize(
+    "text,commands",
+    [
+        ("ls", 1),
+        ("a\nb\n\n# remark\nc\n", 3),
+        ("for x in 1 2; do\n echo $x\ndone\nls\n", 2),
+        ("cat <<EOF > f\nkind: a\nEOF\ncat f\n", 2),
+        ("cat <<-'E' && x\n\tfoo\n\tE\ny\n", 2),
+        ('echo "a\nb"\nls\n', 2),
+        ("a \\\n b\nc\n", 2),
+        ("a |\n b\nc\n", 2),
+        ("a &&\nb\nc", 2),
+        ("if true\nthen\n ls\nfi\nx\n", 2),
+        ("f() {\n ls\n}\nf\n", 2),
+        ("( cd a\n ls )\nb", 2),
+        ("case $x in\n a) ls;;\n b) l ;;\nesac\nq\n", 2),
+        ("x=$(ls\n)\ny", 2),
+        ("sleep 5 &\nls\n", 2),
+        ("echo for done\nls\n", 2),
+        ("cat <<< hi\nls\n", 2),
+        ('kubectl get no -o json | jq ".items[] | {a:.b} + .c"\nls', 2),
+    ],
+)
+def test_shell_text_is_cut_where_a_prompt_comes_back(module, text, commands):
+    found = module("async text => (await import('/assets/shell-lines.js')).splitCommands(text)", text)
+    assert len(found) == commands, found
+
+
+def test_frames_are_those_of_the_server(module):
+    if not FIXTURES.exists():
+        pytest.skip("no shared fixtures")
+    fixtures = json.loads(FIXTURES.read_text())
+    bad = module(FRAMES, fixtures)
+    assert bad == []
+
+
+FRAMES = """async fixtures => {
+  const protocol = await import('/assets/protocol.js');
+  const bytes = hex => Uint8Array.from(hex.replaceAll(' ', '').match(/../g) ?? [], pair => parseInt(pair, 16));
+  const hex = frame => [...frame].map(byte => byte.toString(16).padStart(2, '0')).join('');
+  const bad = [];
+  const cases = Array.isArray(fixtures) ? fixtures : fixtures.frames ?? fixtures.cases;
+  for (const it of cases) {
+    const toServer = (it.direction ?? it.to) === 'server' || it.direction === 'client-to-server' || it.direction === 'to-server';
+    let frame = null;
+    try { frame = toServer ? protocol.decodeClientFrame(bytes(it.hex)) : protocol.decodeServerFrame(bytes(it.hex)); } catch (error) { frame = null; }
+    if (it.error || it.valid === false) { if (frame) bad.push([it.name, 'was taken']); continue; }
+    if (!frame) { bad.push([it.name, 'was refused']); continue; }
+    if (frame.type !== it.type) bad.push([it.name, frame.type]);
+    for (const key of ['columns', 'rows', 'offset']) if (it[key] !== undefined && Number(it[key]) !== frame[key]) bad.push([it.name, key, frame[key]]);
+    if (it.bytes !== undefined && hex(frame.bytes) !== it.bytes.replaceAll(' ', '')) bad.push([it.name, 'bytes', hex(frame.bytes)]);
+    if (it.event !== undefined && JSON.stringify(frame.event) !== JSON.stringify(it.event)) bad.push([it.name, 'event', JSON.stringify(frame.event)]);
+    const again = { input: f => protocol.encodeInput(f.bytes), resize: f => protocol.encodeResize(f.columns, f.rows), ack: f => protocol.encodeAck(f.offset),
+      output: f => protocol.encodeOutput(f.offset, f.bytes), snapshot: f => protocol.encodeOutput(f.offset, f.bytes, protocol.ServerFrame.snapshot) }[frame.type]?.(frame);
+    if (again && hex(again) !== it.hex.replaceAll(' ', '').toLowerCase()) bad.push([it.name, 'encoded', hex(again)]);
+  }
+  return bad;
+}"""
+
+
+SESSION = """async () => {
+  const { TerminalSession } = await import('/assets/terminal-session.js');
+  const { decodeClientFrame, encodeEvent, encodeOutput } = await import('/assets/protocol.js');
+  const log = { written: '', acks: [], inputs: [], urls: [], states: [] };
+  const sockets = [];
+  class Fake {
+    constructor(url) { log.urls.push(url); sockets.push(this); }
+    send(frame) {
+      const it = decodeClientFrame(frame);
+      if (it.type === 'input') log.inputs.push(new TextDecoder().decode(it.bytes));
+      if (it.type === 'ack') log.acks.push(it.offset);
+    }
+    close() {}
+    get(frame) { this.onmessage({ data: frame.buffer.slice(frame.byteOffset, frame.byteOffset + frame.byteLength) }); }
+    drop() { this.onclose({ code: 1006, reason: '' }); }
+  }
+  const text = words => new TextEncoder().encode(words);
+  const later = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds));
+  const session = new TerminalSession({ path: '/t', columns: 80, rows: 24, webSocket: Fake, origin: 'ws://x',
+    screen: { write: (bytes, done) => { log.written += new TextDecoder().decode(bytes); done(); }, reset: () => { log.written += '<reset>'; } },
+    onState: state => log.states.push(state), onEvent: () => {} });
+  session.send('early');
+  sockets[0].get(encodeEvent({ type: 'attached', offset: 100, end: 105, inputApplied: 0, inputWindow: 10 }));
+  sockets[0].get(encodeOutput(100, text('hello')));
+  sockets[0].get(encodeOutput(103, text('lo you')));
+  session.send('0123456789');
+  sockets[0].get(encodeEvent({ type: 'input-applied', applied: 5 }));
+  await later(80);
+  sockets[0].drop();
+  session.send('!');
+  await later(300);
+  sockets[1].get(encodeEvent({ type: 'attached', offset: 109, end: 120, inputApplied: 8, inputWindow: 10 }));
+  sockets[1].get(encodeOutput(109, text(', again')));
+  sockets[1].get(encodeOutput(500, text('screen'), 2));
+  sockets[1].get(encodeOutput(500, text('+rest')));
+  await later(80);
+  session.close();
+  return log;
+}"""
+
+
+def test_output_and_input_once_over_a_lost_connection(module):
+    log = module(SESSION)
+    assert log["written"] == "hello you, again<reset>screen+rest"
+    assert "resume=109" in log["urls"][1] and "resume" not in log["urls"][0]
+    assert log["urls"][0].split("viewer=")[1].split("&")[0] == log["urls"][1].split("viewer=")[1].split("&")[0]
+    # 5 of the first connection's 15 bytes were confirmed, and the next attach tells of 3 more: what is left is sent again.
+    assert log["inputs"] == ["early", "0123456789", "3456789", "!"]
+    assert log["acks"][-1] == 505 and 109 in log["acks"]
+    assert log["states"] == ["live", "reconnecting", "live", "closed"]
