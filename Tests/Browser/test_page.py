@@ -11,7 +11,7 @@ from conftest import block, ready, run, screen, terminal, wait_screen
 def test_progress_is_remembered(lesson, site):
     run(lesson, "hostname")
     lesson.get_by_role("button", name="Contents").click()
-    lesson.get_by_role("link", name=re.compile("A question")).click()
+    lesson.get_by_role("navigation", name="Contents").get_by_role("link", name=re.compile("A question")).click()
     expect(lesson.locator("#where")).to_have_text("A question")
     lesson.get_by_role("radio", name="0").check()
     lesson.get_by_role("button", name="Check", exact=True).click()
