@@ -1,0 +1,105 @@
+// One row of the schema table: everything the API server knows about a kind.
+package import Essentials
+
+/// A column of `kubectl get`.
+package struct Column: Sendable {
+    package let name: String
+    package let type: String
+    package let doc: String
+    /// 0 always shows; 1 shows with `-o wide`.
+    package let priority: Int
+    package init(_ name: String, type: String = "string", wide: Bool = false, _ doc: String = "") {
+        self.name = name
+        self.type = type
+        self.doc = doc.isEmpty ? name : doc
+        priority = wide ? 1 : 0
+    }
+}
+
+package struct Kind: Sendable {
+    package enum NameRule: Sendable { case subdomain, label, path }
+
+    package let resource: GroupVersionResource
+    package let name: String
+    package let singular: String
+    package var shortNames: [String] = []
+    package var categories: [String] = []
+    package var isNamespaced = true
+    package var hasStatus = false
+    package var nameRule = NameRule.subdomain
+    /// The type of the table that describes documents of this kind.
+    package var type: String { name }
+    package var columns: [Column] = [Column("Name"), Column("Age")]
+    package var cells: @Sendable (JSON, Timestamp) -> [JSON] = { object, now in [JSON(object.metaName), JSON(Age.text(of: object, at: now))] }
+    /// Fields beyond `metadata.name` and `metadata.namespace` that field selectors may name.
+    package var selectable: [String] = []
+    /// Values that depend on others; runs after the table's defaults.
+    package var applyDefaults: @Sendable (inout JSON) -> Void = { _ in }
+    /// What a new object of this kind begins with, whatever the client sent.
+    package var prepareCreate: @Sendable (inout JSON) -> Void = { _ in }
+    /// Rules beyond the table's. The old object is there for updates.
+    package var check: @Sendable (JSON, JSON?) -> [FieldCause] = { _, _ in [] }
+    /// Further subresources and their verbs: `log`, `binding`, ….
+    package var subresources: [Subresource] = []
+    /// Seconds between the request to delete and the removal; `nil` removes at once.
+    package var gracePeriod: @Sendable (JSON) -> Int? = { _ in nil }
+
+    package struct Subresource: Sendable {
+        package let name: String
+        package let kind: String
+        package let version: GroupVersionResource?
+        package let verbs: [String]
+    }
+
+    package var apiVersion: String { resource.apiVersion }
+    package var listName: String { name + "List" }
+
+    /// Where the objects lie in the store.
+    package var storePrefix: String { (resource.group.isEmpty ? "" : resource.group + "/") + resource.resource + "/" }
+
+    package func storeKey(namespace: String?, name: String) -> String {
+        storePrefix + (isNamespaced ? (namespace ?? "") + "/" : "") + name
+    }
+
+    package func storePrefix(namespace: String?) -> String {
+        storePrefix + (isNamespaced ? namespace.map { $0 + "/" } ?? "" : "")
+    }
+
+    package func isSelectable(_ path: String) -> Bool {
+        path == "metadata.name" || (isNamespaced && path == "metadata.namespace") || selectable.contains(path)
+    }
+}
+
+/// The kinds a server serves.
+package struct Schema: Sendable {
+    package let kinds: [Kind]
+    package let types: TypeTable
+    private let byResource: [GroupVersionResource: Int]
+
+    package init(kinds: [Kind], types: TypeTable = .builtIn) {
+        self.kinds = kinds
+        self.types = types
+        byResource = Dictionary(kinds.enumerated().map { ($1.resource, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// The kinds of the orchestrator on the host.
+    package static let host = Schema(kinds: [
+        .namespace, .node, .pod, .event, .configMap, .secret, .resourceQuota, .lease, .networkPolicy,
+    ])
+
+    package func kind(_ resource: GroupVersionResource) -> Kind? { byResource[resource].map { kinds[$0] } }
+    package func kind(apiVersion: String, kind: String) -> Kind? { kinds.first { $0.apiVersion == apiVersion && $0.name == kind } }
+
+    /// Groups with their versions, the core group first.
+    package var groups: [(name: String, versions: [String])] {
+        var groups: [(name: String, versions: [String])] = []
+        for kind in kinds {
+            if let index = groups.firstIndex(where: { $0.name == kind.resource.group }) {
+                if !groups[index].versions.contains(kind.resource.version) { groups[index].versions.append(kind.resource.version) }
+            } else {
+                groups.append((kind.resource.group, [kind.resource.version]))
+            }
+        }
+        return groups
+    }
+}

@@ -1,0 +1,144 @@
+// The shape of documents: types with their fields, read from the compact notation of the `Types*.swift` files.
+//
+// Notation. `@Name text` begins a type; each line below it is a field:
+//     NUMBER NAME TYPE FLAGS | text
+// NUMBER is the protobuf field number (0: none). TYPE is string, bool, int32, int64, double, quantity, intstr (a number or a
+// string), time, microtime, bytes (base64), any (free form), a type's name, `[]T` or `{}T` (a map from strings).
+// FLAGS: `required`; `=VALUE` a default; `key=F` a list whose elements strategic merge tells apart by F; `keys=F,G` the same for
+// server-side apply where it differs; `merge` a list of scalars that merges as a set; `atomic` replaced as a whole; `retain` a
+// union of which a patch keeps only the members it names; `enum=A,B` the allowed values; `min=N`; `keep` stays even when empty.
+package import Essentials
+internal import Synchronization
+
+package indirect enum FieldType: Sendable, Hashable {
+    case string, bool, int32, int64, double, quantity, intOrString, time, microTime, bytes, any
+    case named(String)
+    case list(FieldType)
+    case map(FieldType)
+}
+
+package struct Field: Sendable {
+    package let number: Int
+    package let name: String
+    package let type: FieldType
+    package let doc: String
+    package var isRequired = false
+    package var fallback: JSON?
+    /// The member by which strategic merge tells list elements apart.
+    package var mergeKey: String?
+    /// The members by which server-side apply tells list elements apart.
+    package var mapKeys: [String] = []
+    /// A list of scalars that merges as a set.
+    package var isSet = false
+    package var isAtomic = false
+    package var retainsKeys = false
+    package var allowed: [String] = []
+    package var minimum: Int64?
+    package var staysWhenEmpty = false
+}
+
+package final class ObjectType: Sendable {
+    package let name: String
+    package let doc: String
+    package let fields: [Field]
+    private let places: [String: Int]
+    package let hasDefaults: Bool
+
+    init(name: String, doc: String, fields: [Field]) {
+        self.name = name
+        self.doc = doc
+        self.fields = fields
+        places = Dictionary(fields.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+        hasDefaults = fields.contains { $0.fallback != nil }
+    }
+
+    package func field(_ name: String) -> Field? { places[name].map { fields[$0] } }
+}
+
+/// All types by name. A type is parsed when it is first needed, so a server that never sees a kind pays nothing for it.
+package final class TypeTable: Sendable {
+    private let sources: [Substring: Substring]
+    private let parsed = Mutex<[String: ObjectType]>([:])
+
+    /// Every type of the built-in kinds.
+    package static let builtIn = TypeTable(texts: [TypesText.meta, TypesText.pod, TypesText.podParts, TypesText.podStatus, TypesText.cluster, TypesText.policy])
+
+    package init(texts: [String]) {
+        var sources: [Substring: Substring] = [:]
+        for text in texts {
+            for part in text.split(separator: "\n@", omittingEmptySubsequences: true) {
+                let body = part.hasPrefix("@") ? part.dropFirst() : part
+                let name = body.prefix { $0 != " " && $0 != "\n" }
+                precondition(sources[name] == nil, "the type \(name) is declared twice")
+                sources[name] = body
+            }
+        }
+        self.sources = sources
+    }
+
+    package var names: [String] { sources.keys.map(String.init).sorted() }
+
+    package subscript(name: String) -> ObjectType? {
+        parsed.withLock { parsed in
+            if let type = parsed[name] { return type }
+            guard let source = sources[Substring(name)] else { return nil }
+            let type = Self.parse(source)
+            parsed[name] = type
+            return type
+        }
+    }
+
+    private static func parse(_ source: Substring) -> ObjectType {
+        let lines = source.split(separator: "\n", omittingEmptySubsequences: true)
+        let head = lines[0].split(separator: " ", maxSplits: 1)
+        return ObjectType(
+            name: String(head[0]), doc: head.count > 1 ? String(head[1]) : "", fields: lines.dropFirst().map(parseField))
+    }
+
+    private static func parseField(_ line: Substring) -> Field {
+        let halves = line.split(separator: "|", maxSplits: 1)
+        let words = halves[0].split(separator: " ")
+        guard words.count >= 3, let number = Int(words[0]) else { preconditionFailure("not a field: \(line)") }
+        let doc = halves.count > 1 ? String(halves[1].drop { $0 == " " }) : ""
+        var field = Field(number: number, name: String(words[1]), type: parseType(words[2]), doc: doc)
+        for flag in words.dropFirst(3) {
+            let parts = flag.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let value = parts.count > 1 ? String(parts[1]) : ""
+            switch parts[0] {
+            case "required": field.isRequired = true
+            case "": field.fallback = (try? JSON(parsing: value)) ?? .string(value)
+            case "key":
+                field.mergeKey = value
+                if field.mapKeys.isEmpty { field.mapKeys = [value] }
+            case "keys": field.mapKeys = value.split(separator: ",").map(String.init)
+            case "merge": field.isSet = true
+            case "atomic": field.isAtomic = true
+            case "retain": field.retainsKeys = true
+            case "enum": field.allowed = value.split(separator: ",").map(String.init)
+            case "min": field.minimum = Int64(value)
+            case "keep": field.staysWhenEmpty = true
+            default: preconditionFailure("an unknown flag \(flag) in: \(line)")
+            }
+        }
+        return field
+    }
+
+    private static func parseType(_ text: Substring) -> FieldType {
+        if text.hasPrefix("[]") { return .list(parseType(text.dropFirst(2))) }
+        if text.hasPrefix("{}") { return .map(parseType(text.dropFirst(2))) }
+        switch text {
+        case "string": return .string
+        case "bool": return .bool
+        case "int32": return .int32
+        case "int64": return .int64
+        case "double": return .double
+        case "quantity": return .quantity
+        case "intstr": return .intOrString
+        case "time": return .time
+        case "microtime": return .microTime
+        case "bytes": return .bytes
+        case "any": return .any
+        default: return .named(String(text))
+        }
+    }
+}

@@ -1,1 +1,0 @@
-// Placeholder of the room ClusterStore until its first file lands.
