@@ -61,7 +61,7 @@ let classroom: [Target] = [
 ]
 
 let controlPlane: [Target] = [
-    room("ControlPlane", "APIServer", uses: ["ClusterStore", "ClusterClient", "ClusterModel", "Essentials", yaml, logging]),
+    room("ControlPlane", "APIServer", uses: ["ClusterStore", "ClusterModel", "Essentials", collections, logging]),
     room("ControlPlane", "Controllers", uses: ["ClusterClient", "ClusterModel", "Essentials", logging]),
     room("ControlPlane", "Scheduler", uses: ["ClusterClient", "ClusterModel", "Essentials", logging]),
 ]

@@ -178,16 +178,17 @@ package struct ClusterClient: Sendable {
         }
     }
 
-    /// Changes after `resourceVersion` ("" or `nil`: first an `added` for each object there is). The stream ends with a
-    /// `ClusterProblem`; `isExpired` asks for a new list. Bookmarks come along.
+    /// Changes after `options.resourceVersion` ("" or `nil`: first an `added` for each object there is), bookmarks among
+    /// them. Nothing is sent before the first element is asked for. The sequence throws a `ClusterProblem`; `isExpired` asks
+    /// for a new list. It ends when the task is cancelled or the server closes.
     package func watch(
         _ resource: GroupVersionResource, namespace: String? = nil, options: ListOptions = ListOptions(), timeoutSeconds: Int? = nil
-    ) -> AsyncThrowingStream<WatchEvent, any Error> {
+    ) -> WatchSequence {
         var query = options.query + [("watch", "true"), ("allowWatchBookmarks", "true")]
         if let timeoutSeconds { query.append(("timeoutSeconds", String(timeoutSeconds))) }
         let request = APIRequest(
             method: "GET", path: resource.path(namespace: namespace), query: query, wantsObjects: true, user: user)
-        return WatchStream.open(request, over: transport)
+        return WatchSequence(request: request, transport: transport)
     }
 
     /// Sends a request that has one document as its answer.

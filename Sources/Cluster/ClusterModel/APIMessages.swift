@@ -58,8 +58,8 @@ package struct APIResponse: Sendable {
         case stream(AsyncStream<[UInt8]>)
         /// Only where the request says `wantsObjects`.
         case object(JSON)
-        /// Only where the request says `wantsObjects`: the events of a watch.
-        case events(AsyncThrowingStream<WatchEvent, any Error>)
+        /// Only where the request says `wantsObjects`: the events of a watch; a failure is the last of them.
+        case events(AsyncStream<Result<WatchEvent, ClusterProblem>>)
     }
 
     package var status: Int
@@ -92,4 +92,23 @@ package struct WatchEvent: Sendable, Equatable {
         self.kind = kind
         self.object = object
     }
+}
+
+/// Which part of a container's log is wanted, as `kubectl logs` says it.
+package struct LogOptions: Sendable, Equatable {
+    package var container: String?
+    package var follow = false
+    package var previous = false
+    package var timestamps = false
+    package var tailLines: Int?
+    package var sinceSeconds: Int?
+    package var sinceTime: Timestamp?
+    package var limitBytes: Int?
+    package init() {}
+}
+
+/// What an API server asks a node about its pods. The kubelet implements it.
+package protocol NodeProxy: Sendable {
+    /// The log of one container of `pod`, as `.bytes` or, where it is followed, as a `.stream`.
+    func logs(of pod: JSON, _ options: LogOptions) async throws(ClusterProblem) -> APIResponse.Body
 }

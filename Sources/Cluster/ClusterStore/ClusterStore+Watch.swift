@@ -67,14 +67,56 @@ final class Watcher: Sendable {
     func finish() { end.withLock { $0 }?() }
 }
 
+/// An open watch. It ends when its stream is dropped or cancelled.
+package struct StoreWatch<Element: Sendable>: Sendable {
+    package let events: AsyncStream<Element>
+    private let continuation: AsyncStream<Element>.Continuation
+    private let store: ClusterStore
+    private let onEnd: EndHook
+
+    /// Guards what is to happen once at the end.
+    final class EndHook: Sendable {
+        private let action = Mutex<(@Sendable () -> Void)?>(nil)
+        private let isOver = Mutex(false)
+        func set(_ body: @escaping @Sendable () -> Void) {
+            if isOver.withLock({ $0 }) { body() } else { action.withLock { $0 = body } }
+        }
+        func fire() {
+            isOver.withLock { $0 = true }
+            action.withLock { action in
+                defer { action = nil }
+                return action
+            }?()
+        }
+    }
+
+    init(events: AsyncStream<Element>, continuation: AsyncStream<Element>.Continuation, store: ClusterStore, onEnd: EndHook) {
+        self.events = events
+        self.continuation = continuation
+        self.store = store
+        self.onEnd = onEnd
+    }
+
+    /// Adds an element that says what revision the watch has reached.
+    package func mark(_ make: (Int64) -> Element?) {
+        store.state.withLock { state in if let element = make(state.revision) { _ = continuation.yield(element) } }
+    }
+
+    package func finish() { continuation.finish() }
+
+    /// Runs `body` when the watch is over, for whatever reason.
+    package func whenEnded(_ body: @escaping @Sendable () -> Void) { onEnd.set(body) }
+}
+
 extension ClusterStore {
     /// The changes to keys with `prefix` after revision `after`, behind `initial`, each as `transform` shapes it (`nil`:
-    /// left out). The stream ends with `StoreProblem.compacted` when its reader falls too far behind.
+    /// left out). When the reader falls too far behind, the stream ends with what `failure` makes of `compacted`.
     ///
     /// `transform` runs while the store is locked: it must be quick and must not call the store.
     package func watch<Element: Sendable>(
-        prefix: String, after: Int64, initial: [Element] = [], transform: @escaping @Sendable (StoreEvent) -> Element?
-    ) throws(StoreProblem) -> AsyncThrowingStream<Element, any Error> {
+        prefix: String, after: Int64, initial: [Element] = [], failure: @escaping @Sendable (StoreProblem) -> Element,
+        transform: @escaping @Sendable (StoreEvent) -> Element?
+    ) throws(StoreProblem) -> StoreWatch<Element> {
         let watcher = Watcher(prefix: prefix)
         let registered: Result<(Int, Int64), StoreProblem> = state.withLock { state in
             guard after >= state.compacted else { return .failure(.compacted(oldest: state.compacted)) }
@@ -90,22 +132,32 @@ extension ClusterStore {
             forget(watcher: id)
             throw error
         }
-        let limit = Self.watcherLimitEvents + backlog.count + initial.count
-        let (stream, continuation) = AsyncThrowingStream.makeStream(
-            of: Element.self, throwing: (any Error).self, bufferingPolicy: .bufferingOldest(limit))
-        continuation.onTermination = { [weak self] _ in self?.forget(watcher: id) }
+        // One place more than the limit is kept for the element that says why the watch ends.
+        let limit = Self.watcherLimitEvents + backlog.count + initial.count + 1
+        let (stream, continuation) = AsyncStream.makeStream(of: Element.self, bufferingPolicy: .bufferingOldest(limit))
+        let hook = StoreWatch<Element>.EndHook()
+        continuation.onTermination = { [weak self] _ in
+            self?.forget(watcher: id)
+            hook.fire()
+        }
         for element in initial { continuation.yield(element) }
-        let end: @Sendable () -> Void = { continuation.finish(throwing: StoreProblem.compacted(oldest: published)) }
+        let end: @Sendable () -> Void = {
+            continuation.yield(failure(.compacted(oldest: published)))
+            continuation.finish()
+        }
         let delivery = watcher.release(backlog: backlog, after: after, end: end) { event in
             guard let element = transform(event) else { return .taken }
             switch continuation.yield(element) {
-            case .enqueued: return .taken
+            case .enqueued(let remaining): return remaining > 1 ? .taken : .full
             case .dropped: return .full
             default: return .gone
             }
         }
-        if delivery != .taken { end() }
-        return stream
+        if delivery != .taken {
+            forget(watcher: id)
+            end()
+        }
+        return StoreWatch(events: stream, continuation: continuation, store: self, onEnd: hook)
     }
 
     /// Watchers there are now.

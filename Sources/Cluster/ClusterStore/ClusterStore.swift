@@ -160,5 +160,8 @@ package enum StoreProblem: Problem, Equatable {
         }
     }
 
+    /// Whether the disk has no room left.
+    package var isFull: Bool { if case .database(.full) = self { true } else { false } }
+
     package var cause: String? { if case .database(let problem) = self { problem.cause } else { nil } }
 }

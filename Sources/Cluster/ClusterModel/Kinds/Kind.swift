@@ -49,6 +49,12 @@ package struct Kind: Sendable {
         package let kind: String
         package let version: GroupVersionResource?
         package let verbs: [String]
+        package init(name: String, kind: String, version: GroupVersionResource?, verbs: [String]) {
+            self.name = name
+            self.kind = kind
+            self.version = version
+            self.verbs = verbs
+        }
     }
 
     package var apiVersion: String { resource.apiVersion }

@@ -187,4 +187,27 @@ package enum Base64Text {
         }
         return String(decoding: text, as: UTF8.self)
     }
+
+    /// Without padding and with the alphabet for URLs, as `continue` tokens are.
+    package static func encodeURL(_ bytes: [UInt8]) -> String {
+        String(encode(bytes).prefix { $0 != "=" }.map { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 })
+    }
+
+    /// Reads both alphabets, with or without padding.
+    package static func decode(_ text: String) -> [UInt8]? {
+        var result: [UInt8] = []
+        var group: UInt32 = 0
+        var bits: UInt32 = 0
+        for byte in text.utf8 where byte != UInt8(ascii: "=") {
+            let plain = byte == UInt8(ascii: "-") ? UInt8(ascii: "+") : byte == UInt8(ascii: "_") ? UInt8(ascii: "/") : byte
+            guard let value = alphabet.firstIndex(of: plain) else { return nil }
+            group = group << 6 | UInt32(value)
+            bits += 6
+            if bits >= 8 {
+                bits -= 8
+                result.append(UInt8(truncatingIfNeeded: group >> bits))
+            }
+        }
+        return result
+    }
 }

@@ -1,0 +1,187 @@
+// watch: the changes that a selection sees, as lines of bytes or as documents.
+internal import ClusterModel
+internal import ClusterStore
+internal import Essentials
+internal import Synchronization
+
+extension APIServer {
+    func watch(_ request: APIRequest, _ target: ResourceTarget) throws(ClusterProblem) -> APIResponse {
+        let filter = WatchFilter(
+            selection: try Selection(request, target.kind), name: target.name, prefix: target.kind.storePrefix(namespace: target.namespace))
+        let start = try self.start(request, target, filter)
+        let seconds = try Self.timeout(request)
+        let wantsBookmarks = request.queryValue("allowWatchBookmarks") == "true"
+        let kind = target.kind
+        do throws(StoreProblem) {
+            if request.wantsObjects {
+                typealias Item = Result<WatchEvent, ClusterProblem>
+                let watch: StoreWatch<Item> = try store.watch(
+                    prefix: filter.prefix, after: start.after, initial: start.initial.map { Item.success($0) },
+                    failure: { Item.failure(ClusterProblem($0, target.resource, "")) },
+                    transform: { change in filter.event(change).map { Item.success($0.event) } })
+                Self.keepTime(watch, seconds: seconds, bookmarks: wantsBookmarks) { Item.success(Self.bookmark(kind, $0)) }
+                return APIResponse(status: 200, headers: Self.jsonHeaders, body: .events(watch.events))
+            }
+            let lines = WatchLines(kind: kind, rendering: start.rendering, clock: clock)
+            let watch = try store.watch(
+                prefix: filter.prefix, after: start.after, initial: start.initial.map { lines.line($0, stored: nil) },
+                failure: { lines.line(ClusterProblem($0, target.resource, "")) },
+                transform: { event in filter.event(event).map { lines.line($0.event, stored: $0.stored) } })
+            Self.keepTime(watch, seconds: seconds, bookmarks: wantsBookmarks) { lines.line(Self.bookmark(kind, $0), stored: nil) }
+            return APIResponse(status: 200, headers: Self.jsonHeaders, body: .stream(watch.events))
+        } catch {
+            throw ClusterProblem(error, target.resource, "")
+        }
+    }
+
+    private struct Start {
+        var after: Int64
+        var initial: [WatchEvent]
+        var rendering: Rendering
+    }
+
+    /// From where to watch, and what to send first.
+    private func start(_ request: APIRequest, _ target: ResourceTarget, _ filter: WatchFilter) throws(ClusterProblem) -> Start {
+        let rendering = try Rendering(request)
+        let version = try ListPage.revision(request)
+        let sendsInitial = request.queryValue("sendInitialEvents") == "true"
+        if sendsInitial, request.queryValue("resourceVersionMatch") != "NotOlderThan" {
+            throw .badRequest("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+        }
+        if let version, version > 0, !sendsInitial { return Start(after: version, initial: [], rendering: rendering) }
+        do throws(StoreProblem) {
+            let list = try store.list(prefix: filter.prefix)
+            var initial = list.objects.filter { filter.matches($0) }.map { WatchEvent(kind: .added, object: $0.document) }
+            if sendsInitial {
+                var mark = Self.bookmark(target.kind, list.revision)
+                mark.object[path: ["metadata", "annotations", "k8s.io/initial-events-end"]] = "true"
+                initial.append(mark)
+            }
+            return Start(after: list.revision, initial: initial, rendering: rendering)
+        } catch {
+            throw ClusterProblem(error, target.resource, "")
+        }
+    }
+
+    /// `nil` where the watch is to last as long as its reader: callers inside the process, who name no timeout.
+    private static func timeout(_ request: APIRequest) throws(ClusterProblem) -> Int? {
+        if let text = request.queryValue("timeoutSeconds"), !text.isEmpty {
+            guard let seconds = Int(text), seconds >= 0 else { throw .badRequest("timeoutSeconds is not valid: \(text)") }
+            if seconds > 0 { return min(seconds, 24 * 3600) }
+        }
+        return request.wantsObjects ? nil : Int.random(in: watchSeconds..<watchSeconds * 2)
+    }
+
+    static func bookmark(_ kind: Kind, _ revision: Int64) -> WatchEvent {
+        WatchEvent(
+            kind: .bookmark,
+            object: [
+                "kind": JSON(kind.name), "apiVersion": JSON(kind.apiVersion),
+                "metadata": ["resourceVersion": JSON(String(revision)), "creationTimestamp": .null],
+            ])
+    }
+
+    /// Sends bookmarks and ends the watch when its time is over. The task ends with the watch.
+    private static func keepTime<Element: Sendable>(
+        _ watch: StoreWatch<Element>, seconds: Int?, bookmarks: Bool, _ mark: @escaping @Sendable (Int64) -> Element
+    ) {
+        guard bookmarks || seconds != nil else { return }
+        let keeper = Task {
+            var left = seconds ?? .max
+            while left > 0 {
+                let step = bookmarks ? min(left, bookmarkSeconds) : left
+                do { try await Task.sleep(for: .seconds(step)) } catch { return }
+                left -= step
+                if bookmarks, left > 0 { watch.mark(mark) }
+            }
+            if bookmarks { watch.mark(mark) }
+            watch.finish()
+        }
+        watch.whenEnded { keeper.cancel() }
+    }
+}
+
+/// Decides what a change means to a selection: an object that comes to match is added, one that no longer does is deleted.
+struct WatchFilter: Sendable {
+    let selection: Selection
+    let name: String?
+    let prefix: String
+
+    func matches(_ object: StoredObject) -> Bool {
+        if let name, object.document.metaName != name { return false }
+        return selection.isEmpty || selection.matches(object.document)
+    }
+
+    /// `stored` is there when the event's object is the stored one as it is.
+    func event(_ event: StoreEvent) -> (event: WatchEvent, stored: StoredObject?)? {
+        if selection.isEmpty {
+            guard matches(event.object) else { return nil }
+            let kind: WatchEvent.Kind = switch event.kind {
+            case .created: .added
+            case .modified: .modified
+            case .deleted: .deleted
+            }
+            return (WatchEvent(kind: kind, object: event.object.document), event.object)
+        }
+        let before = event.previous.map(matches) ?? (event.kind != .created)
+        let after = event.kind != .deleted && matches(event.object)
+        switch (before, after) {
+        case (false, false): return nil
+        case (false, true): return (WatchEvent(kind: .added, object: event.object.document), event.object)
+        case (true, true): return (WatchEvent(kind: .modified, object: event.object.document), event.object)
+        case (true, false):
+            if event.kind == .deleted { return (WatchEvent(kind: .deleted, object: event.object.document), event.object) }
+            var last = event.previous?.document ?? event.object.document
+            last["metadata"]?["resourceVersion"] = JSON(String(event.object.revision))
+            return (WatchEvent(kind: .deleted, object: last), nil)
+        }
+    }
+}
+
+/// Writes events as lines. Only the first table of a watch has column definitions.
+final class WatchLines: Sendable {
+    private let kind: Kind
+    private let rendering: Rendering
+    private let clock: any WallClock
+    private let hasColumns = Mutex(false)
+
+    init(kind: Kind, rendering: Rendering, clock: any WallClock) {
+        self.kind = kind
+        self.rendering = rendering
+        self.clock = clock
+    }
+
+    func line(_ event: WatchEvent, stored: StoredObject?) -> [UInt8] {
+        if case .object = rendering, let stored { return line(event.kind.rawValue, stored.bytes) }
+        if event.kind == .bookmark, case .metadata = rendering {
+            return line(event.kind.rawValue, rendering.apply(event.object, kind, at: clock.now()).bytes)
+        }
+        if event.kind == .bookmark, case .table = rendering {
+            let empty: JSON = [
+                "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": ["resourceVersion": JSON(event.object.metaResourceVersion)],
+                "columnDefinitions": [], "rows": [["cells": [], "object": event.object]],
+            ]
+            return line(event.kind.rawValue, empty.bytes)
+        }
+        guard event.kind != .bookmark, case .table = rendering else {
+            let document = event.kind == .bookmark ? event.object : rendering.apply(event.object, kind, at: clock.now())
+            return line(event.kind.rawValue, document.bytes)
+        }
+        let isFirst = hasColumns.withLock { seen in
+            defer { seen = true }
+            return !seen
+        }
+        return line(event.kind.rawValue, rendering.apply(event.object, kind, at: clock.now(), withColumns: isFirst).bytes)
+    }
+
+    func line(_ problem: ClusterProblem) -> [UInt8] { line("ERROR", problem.status.bytes) }
+
+    private func line(_ type: String, _ object: [UInt8]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(object.count + 40)
+        bytes.append(contentsOf: "{\"type\":\"\(type)\",\"object\":".utf8)
+        bytes.append(contentsOf: object)
+        bytes.append(contentsOf: "}\n".utf8)
+        return bytes
+    }
+}

@@ -1,0 +1,145 @@
+// The Kubernetes API as a function from requests to answers; sockets and TLS are someone else's.
+//
+// May touch: its store, and nodes through `NodeProxy`. Callers: the in-process `ClusterClient`, and the program that maps
+// HTTP requests. A request goes: route → authorize → verb (read, write, delete, watch) → rendering. All kinds take the same
+// way; what differs between them stands in the schema table.
+package import ClusterModel
+package import ClusterStore
+package import Essentials
+internal import Logging
+internal import Synchronization
+
+package struct APIServer: ClusterTransport {
+    let store: ClusterStore
+    let schema: Schema
+    let clock: any WallClock
+    let logger: Logger
+    let quota: QuotaAdmission
+    /// The nodes' own servers; kubelets enter themselves here.
+    package let nodes: NodeProxies
+
+    /// How long a watch lasts that names no timeout, in seconds; spread by up to twice.
+    static let watchSeconds = 1800
+    /// How often a watch that wants bookmarks gets one, in seconds.
+    static let bookmarkSeconds = 60
+    /// How often a write is tried again when others were faster.
+    static let conflictAttempts = 10
+
+    package init(store: ClusterStore, schema: Schema = .host, clock: any WallClock = SystemClock()) {
+        self.store = store
+        self.schema = schema
+        self.clock = clock
+        logger = Logger(label: "lectern.apiserver")
+        quota = QuotaAdmission()
+        nodes = NodeProxies()
+    }
+
+    package func send(_ request: APIRequest) async -> APIResponse {
+        do throws(ClusterProblem) {
+            return try await answer(request)
+        } catch {
+            if error.code >= 500 { logger.error("A request failed", metadata: ["path": "\(request.path)", "problem": "\(error.message)"]) }
+            return respond(error, to: request)
+        }
+    }
+
+    private func answer(_ request: APIRequest) async throws(ClusterProblem) -> APIResponse {
+        switch try Route(request, schema: schema) {
+        case .health(let name): return health(name, request)
+        case .document(let document):
+            try Authorization.checkPath(request)
+            return respond(try self.document(document, request), status: 200, to: request)
+        case .resource(let target):
+            try Authorization.check(request.user, Self.verb(request, target), target)
+            return try await serve(request, target)
+        }
+    }
+
+    static func verb(_ request: APIRequest, _ target: ResourceTarget) -> String {
+        switch request.method {
+        case "GET", "HEAD":
+            if ["true", "1"].contains(request.queryValue("watch") ?? "") { return "watch" }
+            return target.name == nil ? "list" : "get"
+        case "POST": return "create"
+        case "PUT": return "update"
+        case "PATCH": return "patch"
+        case "DELETE": return target.name == nil ? "deletecollection" : "delete"
+        default: return request.method.lowercased()
+        }
+    }
+
+    private func serve(_ request: APIRequest, _ target: ResourceTarget) async throws(ClusterProblem) -> APIResponse {
+        if let subresource = target.subresource, subresource != "status" { return try await serve(subresource, request, target) }
+        let verb = Self.verb(request, target)
+        if target.subresource == "status" {
+            guard target.kind.hasStatus, ["get", "update", "patch"].contains(verb) else {
+                throw target.kind.hasStatus ? .methodNotAllowed() : .noSuchPath
+            }
+        }
+        switch verb {
+        case "get": return try get(request, target)
+        case "list": return try list(request, target)
+        case "watch": return try watch(request, target)
+        case "create":
+            guard target.name == nil else { throw .methodNotAllowed() }
+            return try await create(request, target)
+        case "update":
+            guard target.name != nil else { throw .methodNotAllowed() }
+            return try await update(request, target)
+        case "patch":
+            guard target.name != nil else { throw .methodNotAllowed() }
+            return try await patch(request, target)
+        case "delete": return try await delete(request, target)
+        case "deletecollection": return try await deleteCollection(request, target)
+        default: throw .methodNotAllowed()
+        }
+    }
+
+    private func serve(_ subresource: String, _ request: APIRequest, _ target: ResourceTarget) async throws(ClusterProblem) -> APIResponse {
+        switch (target.kind.name, subresource, request.method) {
+        case ("Pod", "log", "GET"): return try await logs(request, target)
+        case ("Pod", "binding", "POST"): return try await bind(request, target)
+        case ("Pod", "eviction", "POST"): return try await evict(request, target)
+        case ("Namespace", "finalize", "PUT"): return try await finalize(request, target)
+        default:
+            throw target.kind.subresources.contains { $0.name == subresource } ? .methodNotAllowed() : .noSuchPath
+        }
+    }
+
+    private func health(_ name: String, _ request: APIRequest) -> APIResponse {
+        var isHealthy = true
+        if name == "readyz" { do throws(StoreProblem) { try store.check() } catch { isHealthy = false } }
+        let text = isHealthy ? "ok" : "[-]store failed: the store cannot be written\n\(name) check failed\n"
+        return APIResponse(
+            status: isHealthy ? 200 : 500, headers: [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-cache, private")],
+            body: .bytes(Array(text.utf8)))
+    }
+}
+
+/// The nodes that can be asked about their pods.
+package final class NodeProxies: Sendable {
+    private let proxies = Mutex<[String: any NodeProxy]>([:])
+    package func register(_ node: String, _ proxy: any NodeProxy) { proxies.withLock { $0[node] = proxy } }
+    package func remove(_ node: String) { _ = proxies.withLock { $0.removeValue(forKey: node) } }
+    func proxy(of node: String) -> (any NodeProxy)? { proxies.withLock { $0[node] } }
+}
+
+extension ClusterProblem {
+    /// What the store could not do, as the API says it.
+    init(_ problem: StoreProblem, _ resource: GroupVersionResource, _ name: String) {
+        switch problem {
+        case .exists: self = .alreadyExists(resource, name)
+        case .missing: self = .notFound(resource, name)
+        case .changed: self = .conflict(resource, name)
+        case .compacted(let oldest): self = .expired("too old resource version: the oldest version available is \(oldest)")
+        case .future(let current):
+            self = ClusterProblem(
+                code: 504, reason: "Timeout", message: "Too large resource version: the current one is \(current)",
+                causes: [FieldCause(reason: "ResourceVersionTooLarge", field: "", message: "Too large resource version")], retryAfterSeconds: 1)
+        case .overloaded: self = .tooManyRequests(problem.message)
+        case .tooLarge:
+            self = ClusterProblem(code: 413, reason: "RequestEntityTooLarge", message: "Request entity too large: limit is \(ClusterStore.objectLimitBytes)")
+        case .database: self = problem.isFull ? .unavailable(problem.message) : .internalError(problem.message)
+        }
+    }
+}

@@ -1,0 +1,101 @@
+// Reads the document of a write: format, kind, unknown fields, defaults, and the checks before it is stored.
+internal import ClusterModel
+internal import Essentials
+
+enum FieldValidation: String {
+    case ignore = "Ignore", warn = "Warn", strict = "Strict"
+}
+
+extension APIServer {
+    /// A larger body is refused.
+    static let bodyLimitBytes = 3 * 1024 * 1024
+
+    /// The body as a document.
+    func body(_ request: APIRequest) throws(ClusterProblem) -> JSON {
+        if let object = request.object { return object }
+        guard request.body.count <= Self.bodyLimitBytes else {
+            throw ClusterProblem(code: 413, reason: "RequestEntityTooLarge", message: "Request entity too large: limit is \(Self.bodyLimitBytes)")
+        }
+        let type = (request.header("content-type") ?? "application/json").prefix { $0 != ";" }.trimmed.lowercased()
+        let isProtobuf = type.contains("protobuf") || request.body.starts(with: [0x6B, 0x38, 0x73, 0x00])
+        guard !isProtobuf, type.contains("json") || type.contains("yaml") || type == "*/*" else {
+            throw .unsupportedMediaType(
+                "the body of the request was in an unknown format - accepted media types include: application/json")
+        }
+        do throws(JSONError) { return try JSON(parsing: request.body) } catch {
+            guard !type.contains("yaml") else {
+                throw .unsupportedMediaType("YAML bodies are not supported here; send the same document as JSON")
+            }
+            throw .badRequest("couldn't get version/kind; json parse error: \(error.message)")
+        }
+    }
+
+    func fieldValidation(_ request: APIRequest) throws(ClusterProblem) -> FieldValidation {
+        guard let text = request.queryValue("fieldValidation"), !text.isEmpty else { return .warn }
+        guard let value = FieldValidation(rawValue: text) else {
+            throw .badRequest("fieldValidation: Unsupported value: \"\(text)\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"")
+        }
+        return value
+    }
+
+    static func isDryRun(_ request: APIRequest, _ options: JSON = .null) throws(ClusterProblem) -> Bool {
+        let values = request.query.filter { $0.0 == "dryRun" }.map(\.1) + (options["dryRun"]?.array?.compactMap(\.string) ?? [])
+        for value in values where value != "All" && !value.isEmpty {
+            throw .badRequest("dryRun: Unsupported value: \"\(value)\": supported values: \"All\"")
+        }
+        return values.contains("All")
+    }
+
+    /// Reads `document` as `kind`: known fields only, with defaults. Returns the warnings about the rest.
+    func decode(_ document: JSON, as kind: Kind, _ validation: FieldValidation) throws(ClusterProblem) -> (object: JSON, warnings: [String]) {
+        guard case .object = document else {
+            throw .badRequest("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct")
+        }
+        let apiVersion = document["apiVersion"]?.string ?? kind.apiVersion
+        let name = document["kind"]?.string ?? kind.name
+        guard apiVersion == kind.apiVersion else {
+            throw .badRequest("the API version in the data (\(apiVersion)) does not match the expected API version (\(kind.apiVersion))")
+        }
+        guard name == kind.name else {
+            throw .badRequest("\(name) in version \"\(kind.resource.version)\" cannot be handled as a \(kind.name): the kinds differ")
+        }
+        let subject = "\(kind.name) in version \"\(kind.resource.version)\" cannot be handled as a \(kind.name): "
+        var decoding = Decoding(table: schema.types)
+        var decoded: JSON
+        do throws(DecodingFailure) { decoded = try decoding.decode(document, as: kind.type) } catch {
+            throw .badRequest(subject + error.message)
+        }
+        var warnings: [String] = []
+        if !decoding.unknownFields.isEmpty, validation != .ignore {
+            warnings = decoding.unknownFields.map { "unknown field \"\($0)\"" }
+            if validation == .strict { throw .badRequest(subject + "strict decoding error: " + warnings.joined(separator: ", ")) }
+        }
+        var object: JSON = ["kind": JSON(kind.name), "apiVersion": JSON(kind.apiVersion), "metadata": decoded["metadata"] ?? .emptyObject]
+        decoded["metadata"] = nil
+        decoded["kind"] = nil
+        decoded["apiVersion"] = nil
+        for (key, value) in decoded.members { object[key] = value }
+        return (object, warnings)
+    }
+
+    func complete(_ object: inout JSON, _ kind: Kind) {
+        Defaulting(table: schema.types).apply(to: &object, as: kind.type)
+        kind.applyDefaults(&object)
+    }
+
+    /// Throws 422 with everything that is wrong at once.
+    func check(_ object: JSON, _ kind: Kind, old: JSON? = nil) throws(ClusterProblem) {
+        var causes = MetadataRules.check(object, of: kind)
+        causes += FieldRules(table: schema.types).check(object, as: kind.type)
+        causes += kind.check(object, old)
+        if !causes.isEmpty { throw .invalid(group: kind.resource.group, kind: kind.name, name: object.metaName, causes) }
+    }
+}
+
+extension JSON {
+    /// The members in order; none where this is no object.
+    var members: [(key: String, value: JSON)] {
+        guard let object else { return [] }
+        return object.map { ($0.key, $0.value) }
+    }
+}

@@ -1,1 +1,0 @@
-// Placeholder of the room APIServer until its first file lands.

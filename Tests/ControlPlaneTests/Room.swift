@@ -1,1 +1,0 @@
-// Placeholder of the test room ControlPlaneTests until its first suite lands.
