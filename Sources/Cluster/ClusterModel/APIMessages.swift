@@ -95,7 +95,7 @@ package struct WatchEvent: Sendable, Equatable {
 }
 
 /// Which part of a container's log is wanted, as `kubectl logs` says it.
-package struct LogOptions: Sendable, Equatable {
+package struct PodLogOptions: Sendable, Equatable {
     package var container: String?
     package var follow = false
     package var previous = false
@@ -110,5 +110,5 @@ package struct LogOptions: Sendable, Equatable {
 /// What an API server asks a node about its pods. The kubelet implements it.
 package protocol NodeProxy: Sendable {
     /// The log of one container of `pod`, as `.bytes` or, where it is followed, as a `.stream`.
-    func logs(of pod: JSON, _ options: LogOptions) async throws(ClusterProblem) -> APIResponse.Body
+    func logs(of pod: JSON, _ options: PodLogOptions) async throws(ClusterProblem) -> APIResponse.Body
 }

@@ -6,7 +6,7 @@ internal import Essentials
 extension APIServer {
     func logs(_ request: APIRequest, _ target: ResourceTarget) async throws(ClusterProblem) -> APIResponse {
         let pod = try existing(target).document
-        var options = LogOptions()
+        var options = PodLogOptions()
         func flag(_ name: String) -> Bool { ["true", "1"].contains(request.queryValue(name) ?? "") }
         func number(_ name: String) throws(ClusterProblem) -> Int? {
             guard let text = request.queryValue(name), !text.isEmpty else { return nil }
