@@ -1,1 +1,0 @@
-// Placeholder of the room Terminals until its first file lands.

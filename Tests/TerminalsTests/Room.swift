@@ -1,1 +1,0 @@
-// Placeholder of the test room TerminalsTests until its first suite lands.
