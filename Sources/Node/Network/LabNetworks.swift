@@ -14,7 +14,8 @@ package struct LabNetworks: Sendable {
 
     static let bridge = "br0"
     static let uplink = "up0"
-    private static let fallbackTable: UInt8 = 100
+    private static let ownTable: UInt8 = 100
+    private static let localTable: UInt8 = 255
 
     /// Makes the router of a lab at `pin`. Undo with `destroyRouter`.
     package func createRouter(pin: String, slot: Int, egress: Egress) throws(NetworkProblem) {
@@ -36,9 +37,15 @@ package struct LabNetworks: Sendable {
                     .addBridge(name: Self.bridge, hardware: HardwareAddress(for: LabAddresses.router)),
                     .addAddress(name: Self.bridge, address: LabAddresses.router, prefixLength: LabAddresses.network.prefixLength),
                     .setUp(name: Self.bridge),
-                    .addLocalDefault(table: Self.fallbackTable),
-                    .addRule(protocolNumber: 6, table: Self.fallbackTable, priority: 33000),
-                    .addRule(protocolNumber: 17, table: Self.fallbackTable, priority: 33001),
+                    // The router's own addresses first, then the main table, and behind it the kernel's local table with the whole
+                    // internet in it. It must be that table: only from its addresses does the kernel send resets.
+                    .addLocal(block: IPv4Block(IPv4(0x7F00_0000), 8), name: "lo", table: Self.ownTable),
+                    .addLocal(block: IPv4Block(LabAddresses.router, 32), name: Self.bridge, table: Self.ownTable),
+                    .deleteRule(priority: 0),
+                    .addRule(protocolNumber: nil, table: Self.ownTable, priority: 1),
+                    .addLocal(block: IPv4Block(IPv4(0), 0), name: "lo", table: Self.localTable),
+                    .addRule(protocolNumber: 6, table: Self.localTable, priority: 33000),
+                    .addRule(protocolNumber: 17, table: Self.localTable, priority: 33001),
                 ], in: pin)
         }
         if egress == .open { try openUplink(pin: pin, slot: slot) }

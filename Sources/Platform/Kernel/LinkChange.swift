@@ -66,10 +66,11 @@ package enum LinkChange: Sendable, Hashable {
     case addAddress(name: String, address: IPv4, prefixLength: UInt8)
     case addDefaultRoute(via: IPv4)
     case addRoute(to: IPv4Block, via: IPv4)
-    /// In a table of its own: every address counts as this machine's.
-    case addLocalDefault(table: UInt8)
-    /// Packets of an IP protocol number look in `table` once all rules of smaller `priority` found nothing.
-    case addRule(protocolNumber: UInt8, table: UInt8, priority: UInt32)
+    /// The addresses of `block` count as this machine's own in a routing table.
+    case addLocal(block: IPv4Block, name: String, table: UInt8)
+    /// Packets (of one IP protocol number, or all) look in `table` once all rules of smaller `priority` found nothing.
+    case addRule(protocolNumber: UInt8?, table: UInt8, priority: UInt32)
+    case deleteRule(priority: UInt32)
     /// A permanent neighbour entry, so that nobody else can claim the address.
     case addNeighbour(name: String, address: IPv4, hardware: HardwareAddress)
 }

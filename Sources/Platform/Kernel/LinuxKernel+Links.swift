@@ -77,7 +77,8 @@ extension LinuxKernel {
 
         case .lockPort(let name, let hardware):
             let port = try index(name)
-            var message = NetlinkMessage(type: UInt16(RTM_NEWLINK), flags: 0)
+            // Only "set" reaches the bridge's own settings; "new" accepts and ignores them.
+            var message = NetlinkMessage(type: UInt16(RTM_SETLINK), flags: 0)
             message.linkHeader(family: UInt8(AF_BRIDGE), index: port)
             message.attribute(Int32(IFLA_PROTINFO) | Int32(NLA_F_NESTED)) { info in
                 info.attribute(Int32(IFLA_BRPORT_LEARNING), [0])
@@ -85,7 +86,7 @@ extension LinuxKernel {
             }
             try netlink.request(message, "lock port", name)
             var entry = NetlinkMessage(type: UInt16(RTM_NEWNEIGH), flags: UInt16(NLM_F_CREATE) | UInt16(NLM_F_REPLACE))
-            entry.neighbourHeader(family: UInt8(AF_BRIDGE), index: port, state: 0x40 /* NUD_REACHABLE would age; this is NOARP */, flags: 0x04 /* NTF_MASTER */)
+            entry.neighbourHeader(family: UInt8(AF_BRIDGE), index: port, state: 0x40 /* NUD_NOARP: static */, flags: 0x04 /* NTF_MASTER */)
             entry.attribute(2 /* NDA_LLADDR */, hardware.bytes)
             try netlink.request(entry, "add forwarding entry", name)
 
@@ -103,18 +104,25 @@ extension LinuxKernel {
         case .addDefaultRoute(let via): try route(nil, via: via, netlink)
         case .addRoute(let block, let via): try route(block, via: via, netlink)
 
-        case .addLocalDefault(let table):
+        case .addLocal(let block, let name, let table):
             var message = NetlinkMessage(type: UInt16(RTM_NEWROUTE), flags: create)
-            message.routeHeader(prefixLength: 0, table: table, scope: UInt8(RT_SCOPE_HOST.rawValue), type: UInt8(RTN_LOCAL))
-            message.attribute(Int32(RTA_OIF.rawValue), number: UInt32(try index("lo")))
-            try netlink.request(message, "add local default", "table \(table)")
+            message.routeHeader(prefixLength: block.prefixLength, table: table, scope: UInt8(RT_SCOPE_HOST.rawValue), type: UInt8(RTN_LOCAL))
+            if block.prefixLength > 0 { message.attribute(Int32(RTA_DST.rawValue), block.base.bytes) }
+            message.attribute(Int32(RTA_OIF.rawValue), number: UInt32(try index(name)))
+            try netlink.request(message, "add local \(block)", "table \(table)")
 
         case .addRule(let protocolNumber, let table, let priority):
             var message = NetlinkMessage(type: UInt16(RTM_NEWRULE), flags: create)
             message.routeHeader(prefixLength: 0, table: table, scope: 0, type: 1 /* FR_ACT_TO_TBL */, origin: 0)
             message.attribute(6 /* FRA_PRIORITY */, number: priority)
-            message.attribute(22 /* FRA_IP_PROTO */, [protocolNumber])
+            if let protocolNumber { message.attribute(22 /* FRA_IP_PROTO */, [protocolNumber]) }
             try netlink.request(message, "add rule", "table \(table)")
+
+        case .deleteRule(let priority):
+            var message = NetlinkMessage(type: UInt16(RTM_DELRULE), flags: 0)
+            message.routeHeader(prefixLength: 0, table: 0, scope: 0, type: 1, origin: 0)
+            message.attribute(6 /* FRA_PRIORITY */, number: priority)
+            try netlink.request(message, "delete rule", "priority \(priority)")
 
         case .addNeighbour(let name, let address, let hardware):
             var entry = NetlinkMessage(type: UInt16(RTM_NEWNEIGH), flags: UInt16(NLM_F_CREATE) | UInt16(NLM_F_REPLACE))
