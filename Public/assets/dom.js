@@ -66,8 +66,9 @@ export function announce(words) {
  */
 export function toast(words, options = {}) {
   const box = byId("toasts");
+  for (const old of box?.children ?? []) if (old.dataset.words === `${options.title ?? ""} ${words}`) old.remove();
   const close = () => item.remove();
-  const item = h(`div.toast.${options.level ?? "info"}`, {},
+  const item = h(`div.toast.${options.level ?? "info"}`, { "data-words": `${options.title ?? ""} ${words}` },
     h("p", {}, options.title && h("strong", {}, options.title), words),
     options.action && h("button.button.small", { type: "button", onclick: () => { close(); options.action?.[1](); } }, options.action[0]),
     h("button.icon-button", { type: "button", "aria-label": "Dismiss", onclick: close }, icon("close", "small")));

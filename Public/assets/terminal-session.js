@@ -20,6 +20,8 @@ const inputWindowBytes = 64 * 1024;
 /** Input kept for resending; beyond it typing is refused, with a notice. */
 export const inputBufferLimitBytes = 1024 * 1024;
 const retryDelaysMilliseconds = [100, 300, 700, 1500, 3000, 5000];
+/** The close code of a terminal whose lab has ended or whose node was replaced. */
+export const goneCode = 4410;
 /** WebSocket close codes after which trying again is of no use: policy (1008) and our own (4000 and up). */
 const isFinal = (/** @type {number} */ code) => code === 1008 || (code >= 4000 && code < 5000);
 
@@ -66,6 +68,7 @@ export class TerminalSession {
   #unconfirmedBytes = 0;
   /** Where the output ended when this connection attached. @type {number | null} */ #replayEnd = null;
   #tries = 0;
+  #closeCode = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retryTimer;
 
   /** @param {SessionOptions} options */
@@ -78,6 +81,9 @@ export class TerminalSession {
   }
 
   get state() { return this.#state; }
+  get attached() { return this.#attached; }
+  /** Why the connection was closed last. */
+  get closeCode() { return this.#closeCode; }
   get nextOffset() { return this.#next; }
   /** Whether the screen has shown all output there was when this connection attached. */
   get replayed() { return this.#replayEnd === null || this.#consumed >= this.#replayEnd; }
@@ -148,6 +154,7 @@ export class TerminalSession {
       this.#attached = false;
       clearTimeout(this.#ackTimer);
       this.#ackTimer = undefined;
+      this.#closeCode = event.code;
       if (isFinal(event.code)) {
         this.#setState("closed", event.reason);
         return;

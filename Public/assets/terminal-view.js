@@ -3,7 +3,7 @@
 import { h, copyText, toast } from "./dom.js";
 import { FindBar } from "./terminal-find.js";
 import { handleKeys, KeyRow } from "./terminal-keys.js";
-import { TerminalSession } from "./terminal-session.js";
+import { goneCode, TerminalSession } from "./terminal-session.js";
 import { loadXterm } from "./xterm-loader.js";
 
 const scrollbackLines = 10_000;
@@ -77,6 +77,8 @@ export class TerminalView extends HTMLElement {
   get program() { return this.#program; }
   /** Has the shell ended? */
   get dead() { return this.#dead; }
+  /** Closed by the server, because the node is not the one it was. */
+  get gone() { return this.link === "closed" && this.#session?.closeCode === goneCode; }
   get link() { return this.#session?.state ?? "connecting"; }
   /** Does the shell tell where its commands begin and end? */
   get integrated() { return this.#integrated; }
@@ -354,7 +356,8 @@ export class TerminalView extends HTMLElement {
         if (event.role === "view") this.#say("You are watching: only the owner can type here.");
         break;
       case "notice":
-        toast(event.message ?? "", { level: event.level === "warning" ? "warning" : "info", title: this.label });
+        if (this.#session?.attached) toast(event.message ?? "", { level: event.level === "error" ? "danger" : event.level ?? "info", title: this.label });
+        else this.#say(event.message ?? "");
         break;
       case "exit":
         this.#exited(event.status ?? event.exitCode ?? 0);

@@ -61,7 +61,7 @@ export class Terminals extends HTMLElement {
     for (const node of lab.nodes) {
       if (node.state === "creating" && this.#views.some(view => view.node === node.name)) this.#away.add(node.name);
       if (node.state !== "ready") continue;
-      if (this.#away.delete(node.name)) {
+      if (this.#away.delete(node.name) || this.#views.some(view => view.node === node.name && view.gone)) {
         for (const old of this.#views.filter(view => view.node === node.name)) this.#remove(old);
         this.#keep(this.#extra.filter(key => !key.startsWith(`${node.name}/`)));
       }
@@ -82,7 +82,7 @@ export class Terminals extends HTMLElement {
     this.#views.push(view);
     const order = this.#lab?.nodes.map(other => other.name) ?? [];
     this.#views.sort((a, b) => order.indexOf(a.node) - order.indexOf(b.node) || Number(a.options.name) - Number(b.options.name));
-    this.#panes.append(view);
+    this.#panes.insertBefore(view, this.#views[this.#views.indexOf(view) + 1] ?? null);
     if (this.#shown.length < this.#room()) this.#shown.push(view.key);
     if (!this.#active) this.#activate(view, false);
     return view;

@@ -131,7 +131,7 @@ def test_end_names_what_is_lost(lesson):
 
 def test_reset_gives_a_fresh_node(lesson):
     terminal(lesson, 1).click()
-    lesson.keyboard.type("echo gone > /root/file; echo written\n")
+    lesson.keyboard.type("echo gone > ~/file; echo written\n")
     wait_screen(lesson, 1, "^written$")
     lesson.get_by_role("button", name="Nodes").click()
     lesson.get_by_role("dialog", name="Nodes").get_by_role("button", name="Reset…").nth(1).click()
@@ -139,7 +139,7 @@ def test_reset_gives_a_fresh_node(lesson):
     lesson.wait_for_function("() => !document.querySelectorAll('lectern-terminal')[1]?.allText().includes('written')")
     ready(lesson)
     terminal(lesson, 1).click()
-    lesson.keyboard.type("ls /root/file\n")
+    lesson.keyboard.type("ls ~/file\n")
     wait_screen(lesson, 1, "No such file")
 
 
