@@ -51,7 +51,7 @@ let programs: [Target] = [
 let classroom: [Target] = [
     room(
         "Classroom", "Gateway",
-        uses: ["Accounts", "Labs", "Terminals", "Ports", "Workshops", "APIServer", "ClusterModel", "Web", "Crypto", "Essentials", logging]),
+        uses: ["Accounts", "Labs", "Terminals", "Ports", "Workshops", "APIServer", "ClusterModel", "Web", "Compression", "Crypto", "Essentials", logging]),
     room("Classroom", "Settings", uses: ["Labs", "Web", "Essentials", yaml]),
     room("Classroom", "Labs", uses: ["ClusterClient", "ClusterModel", "Database", "Crypto", "Essentials", logging]),
     room("Classroom", "Terminals", uses: ["Web", "Essentials", logging]),
@@ -84,6 +84,7 @@ let platform: [Target] = [
     room("Platform", "Crypto", uses: ["COpenSSL", "Essentials"]),
     room("Platform", "Database", uses: ["CSQLite", "Essentials"]),
     room("Platform", "Kernel", uses: ["CLinux", "Essentials"]),
+    room("Platform", "Compression", uses: ["CZlib"]),
     room("Platform", "Markup", uses: ["CCmark", "Essentials"]),
     // As an archive: the node agent runs on the node image's userland, which has another libvterm or none.
     room("Platform", "Screen", uses: ["CVTerm", "Essentials"], links: [.linkedLibrary(":libvterm.a")]),
@@ -97,6 +98,7 @@ let cLibraries: [Target] = [
     c("CSQLite", pkgConfig: "sqlite3"),
     c("CCmark"),
     c("CVTerm"),
+    c("CZlib", pkgConfig: "zlib"),
     c("CLinux"),
 ]
 
@@ -106,6 +108,7 @@ let allTests: [Target] = [
     tests("CryptoTests", uses: ["Crypto", "Essentials"]),
     tests("DatabaseTests", uses: ["Database", "Essentials"]),
     tests("KernelTests", uses: ["Kernel", "Essentials"]),
+    tests("CompressionTests", uses: ["Compression"]),
     tests("MarkupTests", uses: ["Markup", "Essentials"]),
     tests("ScreenTests", uses: ["Screen", "Essentials"]),
     tests("ClusterTests", uses: ["ClusterModel", "ClusterStore", "ClusterClient", "Database", "Essentials"]),
