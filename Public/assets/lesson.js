@@ -79,7 +79,8 @@ function draw() {
     if (terminals.views.length) for (const resolve of waitingForLab.splice(0)) resolve(true);
   }
   if (problem || lab?.state === "failed") for (const resolve of waitingForLab.splice(0)) resolve(false);
-  for (const id of ["nodes-button", "ports-button", "link-state"]) byId(id).hidden = !store.running;
+  for (const id of ["nodes-button", "ports-button"]) byId(id).hidden = !terminals;
+  byId("link-state").hidden = !store.running;
   tick();
 }
 
