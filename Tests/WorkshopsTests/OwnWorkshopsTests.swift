@@ -1,0 +1,39 @@
+// The workshops that come with Lectern: they lint clean, and use what the page can do.
+import Testing
+
+@testable import Workshops
+
+@Suite struct OwnWorkshopsTests {
+    private static let directory = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined() + "/Workshops"
+
+    @Test(arguments: ["linux-terminal", "kubernetes-for-beginners"]) func ourWorkshopsLintClean(_ name: String) {
+        #expect(Lint.lint(Self.directory + "/" + name).map(\.description) == [])
+    }
+
+    @Test func linuxTerminalUsesEveryFeatureOfThePage() throws {
+        let workshop = try #require(WorkshopLibrary(directory: Self.directory).workshop(named: "linux-terminal"))
+        let html = workshop.pages.map(\.html).joined()
+        #expect(workshop.nodes == 1 && workshop.durationMinutes == 10 && workshop.picture == "/w/linux-terminal/files/images/pipe.svg")
+        for part in [
+            "<lectern-block class=\"block command\" id=\"b-1\" data-term=\"1\" data-run=\"true\">", "<lectern-inline", "data-kind=\"single\"", "data-kind=\"multiple\"", "class=\"port-link\" data-node=\"1\" data-port=\"8000\"",
+            "<figure><img", "<table>", "task-list-item", "footnote-ref", "callout tip", "callout note", "callout warning", "<details>", "<pre class=\"sample\">", "-m</span> http.server",
+        ] { #expect(html.contains(part), "\(part)") }
+    }
+
+    @Test func kubernetesForBeginnersSaysWhatIsNotLiveYet() throws {
+        let workshop = try #require(WorkshopLibrary(directory: Self.directory).workshop(named: "kubernetes-for-beginners"))
+        #expect(workshop.nodes == 2 && workshop.pages.count == 9)
+        for page in workshop.pages {
+            for step in page.html.split(separator: "<section class=\"step\"").dropFirst() where step.contains("kubectl apply") && step.contains("<pre class=\"sample\"><code class=\"language-sh\"") {
+                #expect(step.contains("Live in a coming version"), "\(page.slug)")
+            }
+            // A command that can be clicked works without a cluster.
+            for block in page.html.split(separator: "<lectern-block").dropFirst() {
+                let command = block.split(separator: "</lectern-block>")[0]
+                guard command.contains(">kubectl</span>") else { continue }
+                #expect(!command.contains("> run "))
+                #expect(command.contains("--dry-run") || command.contains("--client"), "\(page.slug): \(command)")
+            }
+        }
+    }
+}
