@@ -3,6 +3,7 @@ import APIServer
 import ClusterClient
 import ClusterModel
 import ClusterStore
+import Database
 import Essentials
 import Testing
 

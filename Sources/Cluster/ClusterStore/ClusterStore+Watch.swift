@@ -70,6 +70,11 @@ final class Watcher: Sendable {
 /// An open watch. It ends when its stream is dropped or cancelled.
 package struct StoreWatch<Element: Sendable>: Sendable {
     package let events: AsyncStream<Element>
+    package let control: WatchControl<Element>
+}
+
+/// The server's end of a watch. Holding it does not keep the watch open.
+package struct WatchControl<Element: Sendable>: Sendable {
     private let continuation: AsyncStream<Element>.Continuation
     private let store: ClusterStore
     private let onEnd: EndHook
@@ -90,8 +95,7 @@ package struct StoreWatch<Element: Sendable>: Sendable {
         }
     }
 
-    init(events: AsyncStream<Element>, continuation: AsyncStream<Element>.Continuation, store: ClusterStore, onEnd: EndHook) {
-        self.events = events
+    init(continuation: AsyncStream<Element>.Continuation, store: ClusterStore, onEnd: EndHook) {
         self.continuation = continuation
         self.store = store
         self.onEnd = onEnd
@@ -135,7 +139,7 @@ extension ClusterStore {
         // One place more than the limit is kept for the element that says why the watch ends.
         let limit = Self.watcherLimitEvents + backlog.count + initial.count + 1
         let (stream, continuation) = AsyncStream.makeStream(of: Element.self, bufferingPolicy: .bufferingOldest(limit))
-        let hook = StoreWatch<Element>.EndHook()
+        let hook = WatchControl<Element>.EndHook()
         continuation.onTermination = { [weak self] _ in
             self?.forget(watcher: id)
             hook.fire()
@@ -157,7 +161,7 @@ extension ClusterStore {
             forget(watcher: id)
             end()
         }
-        return StoreWatch(events: stream, continuation: continuation, store: self, onEnd: hook)
+        return StoreWatch(events: stream, control: WatchControl(continuation: continuation, store: self, onEnd: hook))
     }
 
     /// Watchers there are now.

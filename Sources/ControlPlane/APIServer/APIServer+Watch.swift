@@ -19,7 +19,7 @@ extension APIServer {
                     prefix: filter.prefix, after: start.after, initial: start.initial.map { Item.success($0) },
                     failure: { Item.failure(ClusterProblem($0, target.resource, "")) },
                     transform: { change in filter.event(change).map { Item.success($0.event) } })
-                Self.keepTime(watch, seconds: seconds, bookmarks: wantsBookmarks) { Item.success(Self.bookmark(kind, $0)) }
+                Self.keepTime(watch.control, seconds: seconds, bookmarks: wantsBookmarks) { Item.success(Self.bookmark(kind, $0)) }
                 return APIResponse(status: 200, headers: Self.jsonHeaders, body: .events(watch.events))
             }
             let lines = WatchLines(kind: kind, rendering: start.rendering, clock: clock)
@@ -27,7 +27,7 @@ extension APIServer {
                 prefix: filter.prefix, after: start.after, initial: start.initial.map { lines.line($0, stored: nil) },
                 failure: { lines.line(ClusterProblem($0, target.resource, "")) },
                 transform: { event in filter.event(event).map { lines.line($0.event, stored: $0.stored) } })
-            Self.keepTime(watch, seconds: seconds, bookmarks: wantsBookmarks) { lines.line(Self.bookmark(kind, $0), stored: nil) }
+            Self.keepTime(watch.control, seconds: seconds, bookmarks: wantsBookmarks) { lines.line(Self.bookmark(kind, $0), stored: nil) }
             return APIResponse(status: 200, headers: Self.jsonHeaders, body: .stream(watch.events))
         } catch {
             throw ClusterProblem(error, target.resource, "")
@@ -83,7 +83,7 @@ extension APIServer {
 
     /// Sends bookmarks and ends the watch when its time is over. The task ends with the watch.
     private static func keepTime<Element: Sendable>(
-        _ watch: StoreWatch<Element>, seconds: Int?, bookmarks: Bool, _ mark: @escaping @Sendable (Int64) -> Element
+        _ watch: WatchControl<Element>, seconds: Int?, bookmarks: Bool, _ mark: @escaping @Sendable (Int64) -> Element
     ) {
         guard bookmarks || seconds != nil else { return }
         let keeper = Task {

@@ -1,1 +1,0 @@
-// Placeholder of the room Controllers until its first file lands.

@@ -1,1 +1,0 @@
-// Placeholder of the room Scheduler until its first file lands.
