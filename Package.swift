@@ -121,7 +121,7 @@ let allTests: [Target] = [
     tests("TerminalsTests", uses: ["Terminals", "Ports", "Web", "Essentials"]),
     tests("GatewayTests", uses: ["Gateway", "Accounts", "Labs", "Workshops", "Web", "Essentials"]),
     tests("ArchitectureTests", uses: ["Essentials"]),
-    tests("SandboxLiveTests", uses: ["Containers", "Network", "Kernel", "Kubelet", "Essentials"]),
+    tests("SandboxLiveTests", uses: ["Containers", "Network", "Kernel", "Kubelet", "APIServer", "ClusterClient", "ClusterStore", "ClusterModel", "Essentials", collections]),
     tests("ServerLiveTests", uses: ["Web", "Essentials"]),
 ]
 

@@ -42,3 +42,20 @@ extension Host {
         return found
     }
 }
+
+extension Host {
+    /// The agent as nodes can run it: linked statically, so from LECTERN_TEST_AGENT or a release build beside the tests.
+    static let agentProgram: String? = {
+        if let path = getenv("LECTERN_TEST_AGENT").map({ String(cString: $0) }) { return path }
+        let own = (try? Host.executable()) ?? ""
+        guard let range = own.firstRange(of: "/.build/") else { return nil }
+        let path = String(own[..<range.upperBound]) + "release/node-agent"
+        return kernel.exists(path) ? path : nil
+    }()
+
+    private static func executable() throws -> String {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/exe", &buffer, buffer.count)
+        return String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

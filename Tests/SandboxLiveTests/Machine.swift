@@ -1,7 +1,7 @@
 // What the live tests need: root, crun, and an image. A counter of everything a lab could leave behind.
 //
-// LECTERN_TEST_IMAGE names a root file system with a shell, iproute2, mount and python3; without it one is made with
-// mmdebstrap once, in the machine's cache directory for tests.
+// LECTERN_TEST_IMAGE names a root file system with a shell, iproute2, mount and python3; without it the node image of the
+// usual state directory is taken, or /var/cache/lectern-tests/rootfs.
 import Containers
 import Essentials
 import Glibc
@@ -20,8 +20,7 @@ enum Host {
     /// A root file system to run tests in.
     static let image: String? = {
         if let path = getenv("LECTERN_TEST_IMAGE").map({ String(cString: $0) }), kernel.exists(path + "/bin/sh") { return path }
-        let cached = "/var/cache/lectern-tests/rootfs"
-        return kernel.exists(cached + "/bin/sh") ? cached : nil
+        return ["/var/lib/lectern/images/lectern/node/rootfs", "/var/cache/lectern-tests/rootfs"].first { kernel.exists($0 + "/bin/sh") }
     }()
 
     /// A state directory of its own with the test image in it.

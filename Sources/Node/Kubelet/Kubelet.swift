@@ -4,7 +4,7 @@
 // It knows the API only through `ClusterClient` and the machine only through `PodSandboxes`. On start it takes over what
 // an earlier process left, and removes what no Pod claims. Callers: the `lectern` program.
 package import ClusterClient
-internal import ClusterModel
+package import ClusterModel
 package import Containers
 package import Essentials
 package import Kernel
@@ -156,7 +156,7 @@ package final class Kubelet: Sendable {
     }
 }
 
-extension Kubelet {
+extension Kubelet: NodeProxy {
     /// A connection to a pod's agent.
     package func openAgent(namespace: String, pod: String) throws -> OwnedDescriptor {
         try sandboxes.openAgent(namespace: namespace, pod: pod)
@@ -172,12 +172,31 @@ extension Kubelet {
         guard let object = pods.item(namespace: namespace, name: pod) else { throw KubeletProblem.noSuchPod(pod) }
         let name = object["spec"]?["containers"]?[0]?["name"]?.string ?? ""
         if let container, container != name {
-            throw KubeletProblem.invalid(field: "container", "container \(container) is not valid for pod \(pod)")
+            throw KubeletProblem.noLog("container \(container) is not valid for pod \(pod)")
         }
         guard let log = worker(namespace: namespace, pod: pod)?.containerLog else {
-            throw KubeletProblem.invalid(field: "container", "container \"\(name)\" in pod \"\(pod)\" is waiting to start: ContainerCreating")
+            throw KubeletProblem.noLog("container \"\(name)\" in pod \"\(pod)\" is waiting to start: ContainerCreating")
         }
         return log.read(options)
+    }
+
+    // (See `NodeProxy`.)
+    package func logs(of pod: JSON, _ options: PodLogOptions) async throws(ClusterProblem) -> APIResponse.Body {
+        let now = clock.now()
+        let since = options.sinceTime ?? options.sinceSeconds.map { now.adding(seconds: -Int64($0)) }
+        // What a container printed before its last restart stands in the same file, so "previous" is not told apart.
+        let wanted = LogOptions(
+            tailLines: options.tailLines, since: since, timestamps: options.timestamps, limitBytes: options.limitBytes, follow: options.follow)
+        do {
+            let stream = try logs(namespace: pod.metaNamespace ?? "", pod: pod.metaName, container: options.container, options: wanted)
+            if options.follow { return .stream(stream) }
+            var bytes: [UInt8] = []
+            for await chunk in stream { bytes += chunk }
+            return .bytes(bytes)
+        } catch {
+            let problem = error as? KubeletProblem
+            throw problem?.reason == "NotFound" ? .notFound(.pods, pod.metaName) : .badRequest(problem?.message ?? "\(error)")
+        }
     }
 
     /// What a pod uses; nil where this node does not run it.

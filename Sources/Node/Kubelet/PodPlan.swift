@@ -11,6 +11,7 @@ package enum KubeletProblem: Problem, Equatable {
     case referenceMissing(kind: String, name: String)
     case noSuchPod(String)
     case notRunning(String)
+    case noLog(String)
 
     package var reason: String {
         switch self {
@@ -19,6 +20,7 @@ package enum KubeletProblem: Problem, Equatable {
         case .referenceMissing: "CreateContainerConfigError"
         case .noSuchPod: "NotFound"
         case .notRunning: "NotRunning"
+        case .noLog: "BadRequest"
         }
     }
     package var message: String {
@@ -27,6 +29,7 @@ package enum KubeletProblem: Problem, Equatable {
         case .invalid(let field, let why): "\(field): \(why)"
         case .referenceMissing(let kind, let name): "\(kind) \"\(name)\" not found"
         case .noSuchPod(let name): "pods \"\(name)\" not found"
+        case .noLog(let why): why
         case .notRunning(let name): "The node \"\(name)\" is not running."
         }
     }
@@ -187,22 +190,9 @@ package enum PodPlan {
 
     private static func milli(_ value: JSON?, _ field: String) throws(KubeletProblem) -> Int64? {
         guard let value else { return nil }
-        if let number = value.number { return Int64(clamping: Int((number * 1000).rounded(.up))) }
-        guard let text = value.string, let milli = Amount.milli(text), milli >= 0 else {
+        guard let amount = Quantity(value.string ?? value.text), !amount.isNegative else {
             throw .invalid(field: "spec.containers[0].resources.limits.\(field)", "is no quantity")
         }
-        return milli
-    }
-}
-
-/// Quantities such as `500m`, `1.5` and `4Gi`, in thousandths.
-enum Amount {
-    private static let factors: [String: Double] = [
-        "m": 1, "": 1000, "k": 1e6, "M": 1e9, "G": 1e12, "T": 1e15, "Ki": 1024e3, "Mi": 1_048_576e3, "Gi": 1_073_741_824e3, "Ti": 1_099_511_627_776e3,
-    ]
-    static func milli(_ text: String) -> Int64? {
-        let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == "." || $0 == "-" || $0 == "+") }
-        guard let number = Double(digits), let factor = factors[String(text.dropFirst(digits.count))], abs(number * factor) < 9e18 else { return nil }
-        return Int64((number * factor).rounded(.up))
+        return amount.milliValue
     }
 }

@@ -194,7 +194,10 @@ final class PodWorker: Sendable {
 
     private func takeDown(process: Int32?) async {
         log.withLock { $0 }?.close(surroundings.readiness)
-        let grace = pod.withLock { $0["metadata"]?["deletionGracePeriodSeconds"]?.int ?? 0 }
+        // The API waits a second even for a pod that asks for none, so what the Pod itself says counts.
+        let grace = pod.withLock { pod in
+            pod["spec"]?["terminationGracePeriodSeconds"]?.int == 0 ? 0 : pod["metadata"]?["deletionGracePeriodSeconds"]?.int ?? 0
+        }
         if let process, grace > 0 {
             try? surroundings.sandboxes.kernel.signal(process, 15)
             let readiness = surroundings.readiness
