@@ -86,8 +86,7 @@ let platform: [Target] = [
     room("Platform", "Kernel", uses: ["CLinux", "Essentials"]),
     room("Platform", "Compression", uses: ["CZlib"]),
     room("Platform", "Markup", uses: ["CCmark", "Essentials"]),
-    // As an archive: the node agent runs on the node image's userland, which has another libvterm or none.
-    room("Platform", "Screen", uses: ["CVTerm", "Essentials"], links: [.linkedLibrary(":libvterm.a")]),
+    room("Platform", "Screen"),
 ]
 
 let essentials: [Target] = [room("Essentials", "Essentials", uses: [collections])]
@@ -97,7 +96,6 @@ let cLibraries: [Target] = [
     c("COpenSSL", pkgConfig: "openssl"),
     c("CSQLite", pkgConfig: "sqlite3"),
     c("CCmark"),
-    c("CVTerm"),
     c("CZlib", pkgConfig: "zlib"),
     c("CLinux"),
 ]
