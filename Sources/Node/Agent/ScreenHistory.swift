@@ -1,8 +1,8 @@
-// The screen as it was where the ring begins: bytes that leave the ring go into libvterm, if they can still be seen.
+// The screen as it was where the ring begins: bytes that leave the ring go into a model, if they can still be seen.
 //
 // The ring always begins between two sequences, two characters, and where possible two lines, so that a snapshot and
 // the ring's bytes behind it fit together. A long run of plain text is not fed as a whole: of a text without any control
-// but CR, LF and TAB only the last lines can remain on the screen, and libvterm is slower than a PTY
+// but CR, LF and TAB only the last lines can remain on the screen, and the model is slower than a PTY
 // (docs/decisions/terminal-history.md).
 package import Kernel
 internal import Screen
