@@ -1,4 +1,5 @@
 // The workshops that come with Lectern: they lint clean, and use what the page can do.
+import Foundation
 import Testing
 
 @testable import Workshops
@@ -33,6 +34,34 @@ import Testing
                 guard command.contains(">kubectl</span>") else { continue }
                 #expect(!command.contains("> run "))
                 #expect(command.contains("--dry-run") || command.contains("--client"), "\(page.slug): \(command)")
+            }
+        }
+    }
+}
+
+@Suite struct AuthorsGuideTests {
+    private static let path = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined() + "/docs/authors-guide.md"
+
+    @Test func theGuideListsEveryKeyAsTheSchemaHasIt() throws {
+        let guide = String(decoding: try #require(FileManager.default.contents(atPath: Self.path)), as: UTF8.self)
+        for key in SettingKey.all + SettingKey.caps {
+            if key.kind == .ignored {
+                #expect(guide.contains("`\(key.name)`"), "\(key.name)")
+            } else {
+                let row = guide.split(separator: "\n").first { $0.hasPrefix("| `\(key.name)` |") && $0.hasSuffix("| \(key.defaultText) | \(key.doc) |") }
+                #expect(row != nil, "the row of \(key.name)")
+            }
+        }
+    }
+
+    @Test func theGuidesExamplesDoWhatItSays() throws {
+        let guide = String(decoding: try #require(FileManager.default.contents(atPath: Self.path)), as: UTF8.self)
+        let files: Set<String> = ["images/pipe.svg", "images/logo.png", "files/example.yaml"]
+        for fence in ["````markdown\n", "\n```markdown\n"] {
+            let closing = fence.hasPrefix("````") ? "\n````" : "\n```"
+            for part in guide.components(separatedBy: fence).dropFirst() {
+                let example = part.components(separatedBy: closing)[0] + "\n"
+                #expect(render(example, files: files).problems.map(\.description) == [], "\(example)")
             }
         }
     }
