@@ -29,13 +29,12 @@ import Testing
               disk: 2Gi
               pids: 512
               lifetime: 2h
-              idle: 20
             """)
         #expect(read.problems == [])
         #expect(read.title == "A title" && read.description == "Some: text" && read.author == "@me" && read.date == "2026-11-24")
         #expect(read.tags == ["linux", "shell"] && read.difficulty == .intermediate && read.durationMinutes == 90 && read.nodes == 3)
         #expect(read.image == "lectern/node" && read.picture == "cover.svg" && read.clickableAll == true && read.pages.map(\.name) == ["a.md", "b.md"])
-        #expect(read.caps == RequestedCaps(memoryBytesPerNode: 1 << 30, cpuMillicoresPerNode: 500, diskBytesPerNode: 2 << 30, pidsPerNode: 512, lifetimeMinutes: 120, idleMinutes: 20))
+        #expect(read.caps == RequestedCaps(memoryBytesPerNode: 1 << 30, cpuMillicoresPerNode: 500, diskBytesPerNode: 2 << 30, pidsPerNode: 512, lifetimeMinutes: 120))
     }
 
     @Test func jekyllsFrontMatterIsUnderstood() {

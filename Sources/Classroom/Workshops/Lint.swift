@@ -4,7 +4,8 @@
 package enum Lint {
     /// Every fault of the workshop at `path` (a folder, or a lone Markdown file), sorted by file and line.
     /// - Parameter maximum: the platform's caps; what the workshop asks above them is a fault.
-    package static func lint(_ path: String, maximum: RequestedCaps = RequestedCaps()) -> [LintProblem] {
+    /// - Parameter maximumNodes: the most nodes that the platform gives a lab.
+    package static func lint(_ path: String, maximum: RequestedCaps = RequestedCaps(), maximumNodes: Int = 5) -> [LintProblem] {
         guard let folder = WorkshopFolder.at(path) else {
             return [
                 LintProblem(
@@ -13,7 +14,14 @@ package enum Lint {
             ]
         }
         let (workshop, settings) = WorkshopReader.read(folder)
-        let problems = workshop.problems + caps(settings, maximum)
+        var problems = workshop.problems + caps(settings, maximum)
+        if workshop.nodes > maximumNodes {
+            problems.append(
+                LintProblem(
+                    file: settings.capsFile, line: settings.lines["nodes"] ?? settings.lines["terms"] ?? 0,
+                    message: "the workshop asks for \(workshop.nodes) nodes, and this platform gives \(maximumNodes) at most",
+                    fix: "Ask for fewer, or have the cap raised.", severity: .error))
+        }
         return problems.sorted { ($0.file, $0.line, $0.message) < ($1.file, $1.line, $1.message) }
     }
 
@@ -26,7 +34,6 @@ package enum Lint {
             ("disk", asked.diskBytesPerNode, maximum.diskBytesPerNode, mebi),
             ("pids", asked.pidsPerNode, maximum.pidsPerNode, { "\($0)" }),
             ("lifetime", asked.lifetimeMinutes.map(Int64.init), maximum.lifetimeMinutes.map(Int64.init), { "\($0) minutes" }),
-            ("idle", asked.idleMinutes.map(Int64.init), maximum.idleMinutes.map(Int64.init), { "\($0) minutes" }),
         ]
         return pairs.compactMap { pair in
             guard let asked = pair.asked, let maximum = pair.maximum, asked > maximum else { return nil }

@@ -18,18 +18,16 @@ package struct RequestedCaps: Sendable, Equatable {
     package var diskBytesPerNode: Int64?
     package var pidsPerNode: Int64?
     package var lifetimeMinutes: Int?
-    package var idleMinutes: Int?
 
     package init(
         memoryBytesPerNode: Int64? = nil, cpuMillicoresPerNode: Int64? = nil, diskBytesPerNode: Int64? = nil,
-        pidsPerNode: Int64? = nil, lifetimeMinutes: Int? = nil, idleMinutes: Int? = nil
+        pidsPerNode: Int64? = nil, lifetimeMinutes: Int? = nil
     ) {
         self.memoryBytesPerNode = memoryBytesPerNode
         self.cpuMillicoresPerNode = cpuMillicoresPerNode
         self.diskBytesPerNode = diskBytesPerNode
         self.pidsPerNode = pidsPerNode
         self.lifetimeMinutes = lifetimeMinutes
-        self.idleMinutes = idleMinutes
     }
 }
 

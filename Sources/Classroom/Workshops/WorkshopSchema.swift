@@ -56,7 +56,6 @@ package struct SettingKey: Sendable {
         .init(name: "disk", kind: .bytes, defaultText: "the platform's", doc: "Disk space of each node, such as `4Gi`."),
         .init(name: "pids", kind: .count, defaultText: "the platform's", doc: "Processes of each node."),
         .init(name: "lifetime", kind: .minutes(1...10080), defaultText: "the platform's", doc: "How long a lab lives, in minutes or as `2h`."),
-        .init(name: "idle", kind: .minutes(1...10080), defaultText: "the platform's", doc: "How long a lab may be idle before it ends."),
     ]
 
     /// The name in `names` that `text` was probably meant to be.

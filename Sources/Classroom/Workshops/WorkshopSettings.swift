@@ -190,7 +190,7 @@ struct WorkshopSettings: Sendable {
             guard let minutes = Amount.minutes(text), range.contains(minutes) else {
                 return bad(key, line, "minutes from \(range.lowerBound) to \(range.upperBound), such as `90` or `1h 30m`")
             }
-            if key.name == "lifetime" { caps.lifetimeMinutes = minutes } else { caps.idleMinutes = minutes }
+            caps.lifetimeMinutes = minutes
         default: break
         }
     }
