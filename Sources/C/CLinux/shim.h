@@ -3,6 +3,15 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+// Two types look different with _GNU_SOURCE. Swift's Glibc has them without it, and one program must not have both:
+// a first build, which makes the modules side by side, would fail.
+#include <features.h>
+#undef __USE_XOPEN
+#include <sys/select.h>
+#define __USE_XOPEN 1
+#undef __USE_GNU
+#include <sys/resource.h>
+#define __USE_GNU 1
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>

@@ -89,7 +89,7 @@ extension LinuxKernel {
     /// The highest number of open files that a child may be given.
     package static var openFilesLimit: UInt64 {
         var limit = rlimit()
-        getrlimit(__rlimit_resource_t(rawValue: 7), &limit)
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         return UInt64(limit.rlim_max)
     }
 }
