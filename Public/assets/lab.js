@@ -20,6 +20,7 @@ export class LabStore extends EventTarget {
   /** @type {EventStream | null} */ #stream = null;
   #live = false;
   #starting = false;
+  /** How many events told of this lab. */ #told = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #poll;
 
   /** @param {string} workshop */
@@ -101,8 +102,10 @@ export class LabStore extends EventTarget {
 
   async refresh() {
     if (!this.#lab) return;
+    const told = this.#told;
     try {
-      this.#update(await api("GET", `/labs/${this.#lab.id}`));
+      const lab = await api("GET", `/labs/${this.#lab.id}`);
+      if (told === this.#told) this.#update(lab); // else an event overtook the answer
     } catch (error) {
       if (/** @type {import("./api.js").APIError} */ (error).status === 404 && this.#lab) this.#update({ ...this.#lab, state: "ended", message: this.#lab.message || "This lab is not there any more." });
     }
@@ -128,8 +131,10 @@ export class LabStore extends EventTarget {
     this.#stream?.close();
     clearInterval(this.#poll);
     this.#stream = new EventStream(lab, event => {
-      if (event.type === "lab") this.#update(event.lab);
-      else this.dispatchEvent(new CustomEvent("server-event", { detail: event }));
+      if (event.type === "lab") {
+        if (event.lab.id === this.#lab?.id) this.#told += 1;
+        this.#update(event.lab);
+      } else this.dispatchEvent(new CustomEvent("server-event", { detail: event }));
     }, live => {
       this.#live = live;
       if (live) this.refresh(); // what happened before it was open

@@ -6,6 +6,9 @@ import { h, icon, byId, copyText, announce, remember, remembered } from "./dom.j
  * @typedef {{slug: string, title: string, html: string, headings: {id: string, level: number, text: string}[], steps: {id: string, title: string}[]}} Page
  */
 
+/** The reader has scrolled only when it was further than this. */
+const jumpSlackPixels = 40;
+
 /** Events: `step` (the reader came to another step), `page` (another page is shown). */
 export class LessonText extends EventTarget {
   /** @type {any} */ #workshop;
@@ -16,6 +19,7 @@ export class LessonText extends EventTarget {
   #article = byId("lesson");
   #scroll = byId("lesson-scroll");
   /** Set while a jump scrolls, so that what it passes does not count. */ #jumpUntil = 0;
+  /** Where the last jump led: its step holds until the reader scrolls away from there. */ #jumpTop = -1000;
 
   /** @param {any} workshop @param {string} slug @param {import("./progress.js").Progress} progress */
   constructor(workshop, slug, progress) {
@@ -178,6 +182,7 @@ export class LessonText extends EventTarget {
       const section = target.closest("section.step");
       const index = this.#sections.indexOf(/** @type {HTMLElement} */ (section));
       this.#jumpUntil = performance.now() + 700;
+      this.#jumpTop = Math.min(top, this.#scroll.scrollHeight - this.#scroll.clientHeight);
       if (index >= 0) this.#setStep(index);
     }
   }
@@ -202,7 +207,8 @@ export class LessonText extends EventTarget {
   }
 
   #scrolled() {
-    if (performance.now() < this.#jumpUntil) return;
+    if (performance.now() < this.#jumpUntil || Math.abs(this.#scroll.scrollTop - this.#jumpTop) < jumpSlackPixels) return;
+    this.#jumpTop = -1000;
     const top = this.#scroll.getBoundingClientRect().top + this.#scroll.clientHeight * 0.35;
     const sections = this.#sections;
     let step = 0;

@@ -51,7 +51,8 @@ for (const button of /** @type {any} */ (document.querySelectorAll(".bottombar b
 
 function draw() {
   const { lab } = store;
-  const panel = labPanel({ lab, starting: store.starting, problem, workshop, minutes: lifetimeMinutes() }, {
+  // Terminals that are there stay while nodes come and go.
+  const panel = terminals && store.running && lab?.state !== "queued" ? null : labPanel({ lab, starting: store.starting, problem, workshop, minutes: lifetimeMinutes() }, {
     start: () => { problem = null; store.start(); },
     cancel: async () => { await attempt(() => store.end(), "The queue could not be left"); store.clear(); },
     again: () => { store.clear(); problem = null; store.start(); },

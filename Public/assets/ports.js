@@ -43,7 +43,7 @@ export class Ports extends EventTarget {
       }
       for (const node of store.lab?.nodes ?? []) {
         if (node.state !== "ready") this.#asked = this.#asked.filter(name => name !== node.name);
-        else if (!this.#asked.includes(node.name)) {
+        else if (store.lab?.state === "ready" && !this.#asked.includes(node.name)) {
           this.#asked.push(node.name);
           this.refresh(node.name);
         }
@@ -63,6 +63,7 @@ export class Ports extends EventTarget {
 
   /** @param {string} node */
   async refresh(node) {
+    if (this.#store.lab?.state !== "ready") return;
     try { this.#set(node, await this.#store.ports(node)); } catch { /* the next event tells */ }
   }
 

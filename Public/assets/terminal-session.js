@@ -120,7 +120,7 @@ export class TerminalSession {
 
   /** Says this viewer's size again: the terminal has the size of whoever did something last. */
   claimSize() {
-    if (this.#attached) this.#socket?.send(encodeResize(this.#columns, this.#rows));
+    if (this.#attached) this.#transmit(encodeResize(this.#columns, this.#rows));
   }
 
   /** Ends the session for good. The shell goes on. */
@@ -213,7 +213,7 @@ export class TerminalSession {
     this.#replayEnd = event.end ?? null;
     this.#attached = true;
     this.#tries = 0;
-    if (size[0] !== this.#columns || size[1] !== this.#rows) this.#socket?.send(encodeResize(this.#columns, this.#rows));
+    if (size[0] !== this.#columns || size[1] !== this.#rows) this.#transmit(encodeResize(this.#columns, this.#rows));
     this.#sendInput();
     this.#setState("live", "");
   }
@@ -223,7 +223,7 @@ export class TerminalSession {
     while (this.#attached && this.#sentPieces < this.#unconfirmed.length) {
       const part = this.#unconfirmed[this.#sentPieces];
       if (this.#sentBytes > 0 && this.#sentBytes + part.length > this.#window) return;
-      this.#socket?.send(encodeInput(part));
+      if (!this.#transmit(encodeInput(part))) return;
       this.#sentPieces += 1;
       this.#sentBytes += part.length;
     }
@@ -259,7 +259,14 @@ export class TerminalSession {
     this.#ackTimer = undefined;
     if (!this.#attached || this.#consumed === this.#acknowledged) return;
     this.#acknowledged = this.#consumed;
-    this.#socket?.send(encodeAck(this.#consumed));
+    this.#transmit(encodeAck(this.#consumed));
+  }
+
+  /** False on a connection that is closing: what matters is sent again on the next. @param {Uint8Array<ArrayBuffer>} frame */
+  #transmit(frame) {
+    if (this.#socket?.readyState !== 1) return false;
+    this.#socket.send(frame);
+    return true;
   }
 
   /** @param {LinkState} state @param {string} reason */

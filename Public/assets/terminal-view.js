@@ -9,6 +9,8 @@ import { loadXterm } from "./xterm-loader.js";
 const scrollbackLines = 10_000;
 /** How long a click waits for the prompt after a command ended, before it types anyway. */
 const promptPatienceMilliseconds = 800;
+/** xterm.js has work for later frames and idle moments, which fails on a disposed terminal. */
+const disposeDelayMilliseconds = 1500;
 /** What a terminal says by itself: device attributes, cursor position, modes, colours. */
 const terminalAnswer = /^\x1b(\[[?>=]?[\d;]*(c|R|n|t|\$y)|\]\d+;|P)/;
 
@@ -146,11 +148,12 @@ export class TerminalView extends HTMLElement {
     this.#observer?.disconnect();
     this.#session?.close();
     this.#settle({ gone: "the terminal was closed" });
-    this.#webgl?.dispose(); // before the terminal: it puts the DOM renderer back
-    this.#webgl = null;
     this.#webglMaker = null;
-    this.#term?.dispose();
+    this.#webgl?.dispose(); // before the terminal, since it puts the DOM renderer back
+    this.#webgl = null;
     this.remove();
+    const term = this.#term;
+    setTimeout(() => term?.dispose(), disposeDelayMilliseconds);
   }
 
   #openIfVisible() {

@@ -17,6 +17,7 @@ export class Terminals extends HTMLElement {
   /** @type {TerminalView[]} */ #views = [];
   /** Keys of the terminals in panes, in order. @type {string[]} */ #shown = [];
   /** @type {TerminalView | null} */ #active = null;
+  /** Whether the active one is the learner's choice; until then it is the first. */ #chosen = false;
   /** @type {Layout | null} */ #layout = null;
   #settings = { fontSize: fontSizes.usual, screenReader: false, ...remembered("terminal", {}) };
   #tabs = h("div.term-tabs", { role: "tablist", "aria-label": "Terminals" });
@@ -24,7 +25,7 @@ export class Terminals extends HTMLElement {
   #layoutButton = h("button.icon-button", { type: "button", "aria-haspopup": "menu", onclick: () => this.#layoutMenu() });
   #addButton = h("button.icon-button", { type: "button", "aria-label": "New shell", title: "New shell", onclick: () => this.#addMenu() }, icon("plus"));
   #moreButton = h("button.icon-button", { type: "button", "aria-haspopup": "menu", "aria-label": "Terminal menu", title: "Terminal menu", onclick: () => this.#moreMenu() }, icon("more"));
-  /** Lab nodes seen as "creating" after they had been ready: their terminals begin anew. @type {Set<string>} */ #away = new Set();
+  /** Nodes that were ready and are not now: their terminals begin anew. @type {Set<string>} */ #away = new Set();
   /** Keys of the shells beside the first of each node, kept so that a reload finds them. @type {string[]} */ #extra = [];
 
   connectedCallback() {
@@ -59,7 +60,7 @@ export class Terminals extends HTMLElement {
     this.#lab = lab;
     this.#layout ??= remembered("layout", lab.nodes.length > 1 && innerWidth >= 600 ? "stack" : "one");
     for (const node of lab.nodes) {
-      if (node.state === "creating" && this.#views.some(view => view.node === node.name)) this.#away.add(node.name);
+      if (node.state !== "ready" && this.#views.some(view => view.node === node.name)) this.#away.add(node.name);
       if (node.state !== "ready") continue;
       if (this.#away.delete(node.name) || this.#views.some(view => view.node === node.name && view.gone)) {
         for (const old of this.#views.filter(view => view.node === node.name)) this.#remove(old);
@@ -84,7 +85,7 @@ export class Terminals extends HTMLElement {
     this.#views.sort((a, b) => order.indexOf(a.node) - order.indexOf(b.node) || Number(a.options.name) - Number(b.options.name));
     this.#panes.insertBefore(view, this.#views[this.#views.indexOf(view) + 1] ?? null);
     if (this.#shown.length < this.#room()) this.#shown.push(view.key);
-    if (!this.#active) this.#activate(view, false);
+    if (!this.#active || !this.#chosen) this.#activate(this.#views[0], false);
     return view;
   }
 
@@ -125,11 +126,14 @@ export class Terminals extends HTMLElement {
 
   /** Brings a terminal to the front. @param {TerminalView} view @param {boolean} [focus] */
   activate(view, focus = true) {
-    if (this.#views.includes(view)) this.#activate(view, focus);
+    if (!this.#views.includes(view)) return;
+    this.#chosen = true;
+    this.#activate(view, focus);
   }
 
   /** @param {TerminalView} view */
   #focused(view) {
+    this.#chosen = true;
     if (this.#active === view) return;
     this.#active = view;
     delete view.dataset.unseen;

@@ -70,7 +70,7 @@ class Watch:
 
     def console(self, message):
         if message.type == "error" and not any(part in message.text for part in self.allowed):
-            self.faults.append(f"console: {message.text}")
+            self.faults.append(f"console: {message.text} {message.location.get('url', '')}")
 
     def request(self, request):
         place = urlparse(request.url)
@@ -97,6 +97,8 @@ def visitor(browser, site, watch):
     context.add_init_script("try { localStorage.getItem('lectern.coached') ?? localStorage.setItem('lectern.coached', 'true') } catch {}")
     context.on("page", watch.follow)
     yield context
+    for page in context.pages:
+        page.close()
     end_labs(context, site)
     context.close()
 

@@ -80,6 +80,7 @@ SESSION = """async () => {
   const log = { written: '', acks: [], inputs: [], urls: [], states: [] };
   const sockets = [];
   class Fake {
+    readyState = 1;
     constructor(url) { log.urls.push(url); sockets.push(this); }
     send(frame) {
       const it = decodeClientFrame(frame);
