@@ -39,7 +39,7 @@ import Testing
     @Test(arguments: ["sh", "yaml", "json", "python", "js", "dockerfile", "go", "sql", "unknown"])
     func colouredCodeIsTheSameText(_ language: String) {
         var random = SystemRandomNumberGenerator()
-        let pieces = ["a", "$b", "${c", "}", "\"", "'", "`", "\\", "\n", " ", "# x", "//", "/*", "*/", "key:", "--opt", "12.5", "é", "=", "|"]
+        let pieces = ["a", "$b", "${c", "}", "\"", "'", "`", "\\", "\n", " ", "# x", "//", "/*", "*/", "<<END", "END", "key:", "--opt", "12.5", "é", "=", "|"]
         for _ in 0..<300 {
             let code = (0..<30).compactMap { _ in pieces.randomElement(using: &random) }.joined()
             #expect(SyntaxColours.runs(code, language: language).map(\.text).joined() == code)
@@ -51,6 +51,11 @@ import Testing
         #expect(runs.compactMap { run in run.style.map { "\(run.text) \($0)" } } == [
             "export tok-keyword", "\"b\" tok-string", "ls tok-command", "-l tok-option", "$HOME tok-variable", "# all tok-comment",
         ])
+    }
+
+    @Test func hereDocumentsAreTextUpToTheirWord() {
+        let runs = SyntaxColours.runs("cat > a <<'END' && ls\nls -l\nEND\npwd\n", language: "sh")
+        #expect(runs.compactMap { run in run.style.map { "\(run.text) \($0)" } } == ["cat tok-command", "ls tok-command", "ls -l\nEND tok-string", "pwd tok-command"])
     }
 
     @Test func textIsEscapedAndControlCharactersAreShown() {

@@ -71,6 +71,8 @@ private struct Scanner {
     private var plainStart = 0
     private var index = 0
     private var commandMayStart = true
+    /// The words that end the here documents begun on this line.
+    private var hereDocuments: [String] = []
 
     init(code: [UInt8], language: SyntaxColours.Language) {
         self.code = code
@@ -86,6 +88,11 @@ private struct Scanner {
                 takeString(byte)
             } else if language.isShell, byte == UInt8(ascii: "$") {
                 takeVariable()
+            } else if language.isShell, byte == UInt8(ascii: "\n"), !hereDocuments.isEmpty {
+                index += 1
+                takeHereDocument()
+            } else if language.isShell, matches("<<", at: index), !matches("<<<", at: index) {
+                beginHereDocument()
             } else if isWord(byte) {
                 takeWord()
             } else {
@@ -130,6 +137,34 @@ private struct Scanner {
         let isKey = language.hasKeys && after < code.count && code[after] == UInt8(ascii: ":")
         take(to: end + 1, isKey ? "tok-key" : "tok-string")
         commandMayStart = false
+    }
+
+    // `<<END`, `<<-END`, `<<'END'`.
+    private mutating func beginHereDocument() {
+        index += 2
+        var end = index
+        while end < code.count, "-'\"\\ ".utf8.contains(code[end]) { end += 1 }
+        let start = end
+        while end < code.count, isWord(code[end]) { end += 1 }
+        guard end > start, hereDocuments.count < 8 else { return }
+        hereDocuments.append(String(decoding: code[start..<end], as: UTF8.self))
+        if end < code.count, code[end] == UInt8(ascii: "'") || code[end] == UInt8(ascii: "\"") { end += 1 }
+        index = end
+    }
+
+    // At the first line of a here document's text.
+    private mutating func takeHereDocument() {
+        let word = hereDocuments.removeFirst()
+        var end = index
+        while end < code.count {
+            let lineEnd = code[end...].firstIndex(of: UInt8(ascii: "\n")) ?? code.count
+            let line = code[end..<lineEnd].drop { $0 == 0x09 }
+            end = lineEnd
+            if line.elementsEqual(word.utf8) { break }
+            if end < code.count { end += 1 }
+        }
+        if end > index { take(to: end, "tok-string") }
+        commandMayStart = true
     }
 
     private mutating func takeVariable() {
