@@ -17,6 +17,7 @@ function card(workshop) {
   const at = remembered(`progress.${workshop.name}`, null);
   const started = at && at.seen?.length > 1;
   return h("li.card", {},
+    workshop.image ? h("img", { src: workshop.image, alt: "", loading: "lazy" }) : null,
     h("h2", {}, h("a", { href: `/w/${encodeURIComponent(workshop.name)}` }, workshop.title)),
     h("p", {}, workshop.description ?? ""),
     h("div.meta", {},

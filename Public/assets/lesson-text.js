@@ -6,6 +6,7 @@ import { h, icon, byId, copyText, announce, remember, remembered } from "./dom.j
  * @typedef {{slug: string, title: string, html: string, headings: {id: string, level: number, text: string}[], steps: {id: string, title: string}[]}} Page
  */
 
+const wholeCharacters = 24;
 /** The reader has scrolled only when it was further than this. */
 const jumpSlackPixels = 40;
 
@@ -117,6 +118,8 @@ export class LessonText extends EventTarget {
     for (const heading of this.#article.querySelectorAll("h2[id], h3[id]")) {
       if (!heading.querySelector(".heading-link")) heading.append(h("a.heading-link", { href: `#${heading.id}`, "aria-label": `Link to ${heading.textContent}` }, "#"));
     }
+    // A short name is not broken at its dashes.
+    for (const code of this.#article.querySelectorAll(":not(pre) > code")) code.classList.toggle("whole", code.textContent.length <= wholeCharacters);
     for (const link of this.#article.querySelectorAll("a[href]:not(.port-link)")) {
       if (link.origin !== location.origin) Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
     }
