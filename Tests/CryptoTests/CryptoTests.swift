@@ -44,19 +44,20 @@ import Testing
     }
 
     @Test func anAuthorityIssuesWhatItVouchesFor() throws {
-        let authority = try CertificateAuthority(commonName: "lectern")
+        let authority = try CertificateAuthority(commonName: "lectern-ca")
         let client = try authority.issueClient(commonName: "admin", organizations: ["system:masters", "people"])
         #expect(client.certificate.commonName == "admin")
         #expect(client.certificate.organizations == ["system:masters", "people"])
         #expect(client.certificate.isValid(under: authority.certificate))
         let server = try authority.issueServer(commonName: "lectern", names: ["localhost", "127.0.0.1", "::1", "*.ports.example"])
         #expect(server.certificate.isValid(under: authority.certificate))
-        let stranger = try CertificateAuthority(commonName: "lectern")
+        #expect(throws: CryptoProblem.nameIsAuthoritys) { try authority.issueServer(commonName: "lectern-ca", names: ["a"]) }
+        let stranger = try CertificateAuthority(commonName: "lectern-ca")
         #expect(!client.certificate.isValid(under: stranger.certificate))
     }
 
     @Test func keysAndCertificatesSurviveAsPEM() throws {
-        let authority = try CertificateAuthority(commonName: "lectern")
+        let authority = try CertificateAuthority(commonName: "lectern-ca")
         let again = try CertificateAuthority(certificatePEM: authority.certificate.pem, keyPEM: authority.identity.key.pem)
         #expect(again.certificate.der == authority.certificate.der)
         #expect(again.certificate.publicKeyHash == authority.certificate.publicKeyHash)

@@ -50,6 +50,7 @@ package struct CertificateAuthority: Sendable {
     private func issue(
         _ commonName: String, _ organizations: [String], names: [String], usage: String, days: Int
     ) throws(CryptoProblem) -> Identity {
+        guard commonName != certificate.commonName || !organizations.isEmpty else { throw .nameIsAuthoritys }
         let key = try PrivateKey()
         let request = CertificateRequest(
             commonName: commonName, organizations: organizations, alternativeNames: names, days: days,

@@ -6,18 +6,22 @@ internal import Glibc
 package enum CryptoProblem: Problem, Equatable {
     /// The text is no PEM of what was expected.
     case unreadable(what: String)
+    /// A certificate with its authority's own name would count as signed by itself.
+    case nameIsAuthoritys
     /// OpenSSL refused a step.
     case failed(step: String, detail: String)
 
     package var reason: String {
         switch self {
         case .unreadable: "CryptoUnreadable"
+        case .nameIsAuthoritys: "CryptoNameIsAuthoritys"
         case .failed: "CryptoFailed"
         }
     }
     package var message: String {
         switch self {
         case .unreadable(let what): "The \(what) cannot be read. It must be PEM, as this program writes it."
+        case .nameIsAuthoritys: "A certificate cannot have the name of its authority. Choose another common name."
         case .failed: "A key or certificate could not be made. The log has the details."
         }
     }
