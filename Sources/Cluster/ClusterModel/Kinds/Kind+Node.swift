@@ -1,4 +1,4 @@
-// The kind Node.
+// The kind Node: its rules and columns.
 internal import Essentials
 internal import OrderedCollections
 
