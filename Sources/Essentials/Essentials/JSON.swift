@@ -117,6 +117,9 @@ extension JSON {
         self = .object(Object(uniqueKeysWithValues: members.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
     }
 
+    /// The members of an object in their order; none for any other value.
+    package var members: [(key: String, value: JSON)] { object.map { $0.map { ($0.key, $0.value) } } ?? [] }
+
     /// The members whose values are strings.
     package var strings: [String: String] {
         guard let object else { return [:] }

@@ -14,6 +14,12 @@ package struct PeekedHead: Sendable {
     package var request: HTTPRequest?
     package var isTLS: Bool
     package var remoteAddress: String
+
+    package init(request: HTTPRequest? = nil, isTLS: Bool, remoteAddress: String) {
+        self.request = request
+        self.isTLS = isTLS
+        self.remoteAddress = remoteAddress
+    }
 }
 
 package enum FrontDoorRoute: Sendable {

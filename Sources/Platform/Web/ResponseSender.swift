@@ -178,30 +178,28 @@ struct ResponseHead {
     let wsi: OpaquePointer
     let isHTTP2: Bool
 
+    private func add(
+        _ name: String, _ value: String, _ position: inout UnsafeMutablePointer<UInt8>?, _ end: UnsafeMutablePointer<UInt8>
+    ) -> Bool {
+        let name = Array(((isHTTP2 ? name.lowercased() : name) + ":").utf8) + [0]
+        let value = Array(value.utf8)
+        return lws_add_http_header_by_name(wsi, name, value, Int32(value.count), &position, end) == 0
+    }
+
     /// Returns the length, nil when it does not fit.
     func encode(_ response: HTTPResponse, contentLength: Int?, isChunked: Bool, close: Bool, into start: UnsafeMutablePointer<UInt8>, _ capacity: Int) -> Int? {
         var position: UnsafeMutablePointer<UInt8>? = start
         let end = start + capacity
         guard lws_add_http_header_status(wsi, UInt32(response.status), &position, end) == 0 else { return nil }
-        func add(_ name: String, _ value: String) -> Bool {
-            var value = value
-            return value.withUTF8 { bytes in
-                ((isHTTP2 ? name.lowercased() : name) + ":").withCString { name in
-                    name.withMemoryRebound(to: UInt8.self, capacity: 1) {
-                        lws_add_http_header_by_name(wsi, $0, bytes.baseAddress, Int32(bytes.count), &position, end) == 0
-                    }
-                }
-            }
-        }
         for field in response.headers.fields where isAllowed(field) {
-            guard add(field.name, field.value) else { return nil }
+            guard add(field.name, field.value, &position, end) else { return nil }
         }
         if isChunked {
-            guard add("transfer-encoding", "chunked") else { return nil }
+            guard add("transfer-encoding", "chunked", &position, end) else { return nil }
         } else if let contentLength, response.status >= 200, response.status != 204 {
-            guard add("content-length", String(contentLength)) else { return nil }
+            guard add("content-length", String(contentLength), &position, end) else { return nil }
         }
-        if close, !isHTTP2, !add("connection", "close") { return nil }
+        if close, !isHTTP2, !add("connection", "close", &position, end) { return nil }
         guard lws_finalize_http_header(wsi, &position, end) == 0, let position else { return nil }
         return position - start
     }
