@@ -53,9 +53,12 @@ package enum ContainersProblem: Problem, Equatable {
 /// Where everything lies below the state directory.
 package struct StatePaths: Sendable, Equatable {
     package let state: String
-    package init(state: String) { self.state = state }
+    package let images: String
+    package init(state: String, images: String? = nil) {
+        self.state = state
+        self.images = images ?? state + "/images"
+    }
 
-    package var images: String { state + "/images" }
     package var run: String { state + "/run" }
     package var cache: String { state + "/cache" }
     package var mountNamespace: String { run + "/mnt" }

@@ -10,12 +10,15 @@ package import Network
 
 package struct SandboxSettings: Sendable {
     package var state: String
+    /// The image store, where it is not the state folder's own.
+    package var images: String?
     /// At most this many pods are brought up at once; others wait their turn.
     package var threads: Int
     package var runtime: String?
 
-    package init(state: String, threads: Int = 4, runtime: String? = nil) {
+    package init(state: String, images: String? = nil, threads: Int = 4, runtime: String? = nil) {
         self.state = state
+        self.images = images
         self.threads = threads
         self.runtime = runtime
     }
@@ -40,7 +43,7 @@ package actor PodSandboxes {
     /// Prepares the machine: the mount namespace, control groups, what earlier processes left.
     package static func open(_ settings: SandboxSettings, kernel: any Kernel = LinuxKernel()) async throws -> PodSandboxes {
         LinuxKernel.prepareProcess()
-        let paths = StatePaths(state: settings.state)
+        let paths = StatePaths(state: settings.state, images: settings.images)
         try kernel.makeDirectories(paths.state)
         try kernel.makeDirectory(paths.run, mode: 0o711)
         try kernel.makeDirectories(paths.images)
@@ -251,6 +254,12 @@ extension PodSandboxes {
         guard let address = addresses[namespace]?[pod] else { throw KubeletProblem.notRunning(pod) }
         return try kernel.connect(
             inNetworkNamespace: threads.root + paths.router(namespace), address: address.description, port: port)
+    }
+
+    /// A non-blocking connection to a port that listens inside the pod on 127.0.0.1 only.
+    package func openLoopbackPort(namespace: String, pod: String, port: UInt16) throws -> OwnedDescriptor {
+        guard addresses[namespace]?[pod] != nil else { throw KubeletProblem.notRunning(pod) }
+        return try kernel.connect(inNetworkNamespace: threads.root + paths.pod(namespace, pod).network, address: "127.0.0.1", port: port)
     }
 
     /// Starts a command in a running container; its output goes to the container's log.
