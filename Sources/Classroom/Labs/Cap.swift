@@ -35,10 +35,10 @@ extension Cap {
                 unit: "labs", standard: 40, range: 1...10_000,
                 doc: "Labs that may be held from one network address at once, so that one visitor without cookies cannot take all.")
         case .nodesPerLab: CapRow(unit: "nodes", standard: 5, range: 1...5, doc: "Nodes a workshop may ask for.")
-        case .memoryMiBPerNode: CapRow(unit: "MiB", standard: 1_024, range: 64...1_048_576, doc: "Memory of one node.")
-        case .cpuMillisPerNode: CapRow(unit: "millicores", standard: 1_000, range: 50...256_000, doc: "Processor time of one node.")
-        case .pidsPerNode: CapRow(unit: "processes", standard: 1_024, range: 64...100_000, doc: "Processes and threads of one node.")
-        case .diskMiBPerNode: CapRow(unit: "MiB", standard: 2_048, range: 64...1_048_576, doc: "Disk one node may fill.")
+        case .memoryMiBPerNode: CapRow(unit: "MiB", standard: 2_048, range: 64...1_048_576, doc: "Memory of one node.")
+        case .cpuMillisPerNode: CapRow(unit: "millicores", standard: 2_000, range: 50...256_000, doc: "Processor time of one node.")
+        case .pidsPerNode: CapRow(unit: "processes", standard: 2_048, range: 64...100_000, doc: "Processes and threads of one node.")
+        case .diskMiBPerNode: CapRow(unit: "MiB", standard: 8_192, range: 64...1_048_576, doc: "Disk one node may fill.")
         case .labsTotal: CapRow(unit: "labs", standard: 100, range: 1...10_000, doc: "Labs on this machine at once.")
         case .memoryTotalMiB:
             CapRow(

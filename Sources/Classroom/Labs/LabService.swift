@@ -272,13 +272,15 @@ package actor LabService {
         let objects = LabObjects(record: record)
         let present = pods[record.namespace] ?? [:]
         let client = client
+        if present.isEmpty {
+            // The kubelet reads the policies when it brings up the first Pod, so they come first.
+            async let policy: Void = client.createIfMissing(.networkPolicies, namespace: record.namespace, objects.networkPolicy)
+            async let quota: Void = client.createIfMissing(.resourceQuotas, namespace: record.namespace, objects.resourceQuota)
+            _ = try await (policy, quota)
+        }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 1...record.spec.nodes where present[LabObjects.nodeName(index)] == nil {
                 group.addTask { try await client.createIfMissing(.pods, namespace: record.namespace, objects.pod(index)) }
-            }
-            if present.isEmpty {
-                group.addTask { try await client.createIfMissing(.networkPolicies, namespace: record.namespace, objects.networkPolicy) }
-                group.addTask { try await client.createIfMissing(.resourceQuotas, namespace: record.namespace, objects.resourceQuota) }
             }
             try await group.waitForAll()
         }

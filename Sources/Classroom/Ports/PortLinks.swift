@@ -15,9 +15,9 @@ package protocol PortReach: Sendable {
 package struct PortLinksConfiguration: Sendable {
     /// Port links live under this domain, such as `localhost`.
     package var domain: String
-    /// The page that waits until something listens; `{{port}}` and `{{node}}` are filled in.
+    /// The page that waits until something listens; `<!--lectern:port-->` and `<!--lectern:node-->` are filled in.
     package var waitingPage: @Sendable () -> String
-    /// Any other page: `{{title}}` and `{{message}}` are filled in.
+    /// Any other page: `<!--lectern:title-->` and `<!--lectern:message-->` are filled in.
     package var errorPage: @Sendable () -> String
 
     package init(domain: String, waitingPage: @escaping @Sendable () -> String, errorPage: @escaping @Sendable () -> String) {
@@ -104,7 +104,7 @@ struct PortSplice: SpliceOpener {
 
     private func waiting(_ request: HTTPRequest) -> HTTPResponse {
         var response = HTTPResponse.text(
-            configuration.waitingPage().replacing("{{port}}", with: String(address.port)).replacing("{{node}}", with: address.node),
+            configuration.waitingPage().replacing("<!--lectern:port-->", with: String(address.port)).replacing("<!--lectern:node-->", with: address.node),
             status: 503, type: "text/html; charset=utf-8")
         response.headers["retry-after"] = "1"
         response.headers["cache-control"] = "no-store"
@@ -114,7 +114,7 @@ struct PortSplice: SpliceOpener {
 
     private func page(_ status: Int, title: String, message: String) -> HTTPResponse {
         var response = HTTPResponse.text(
-            configuration.errorPage().replacing("{{title}}", with: title).replacing("{{message}}", with: message), status: status,
+            configuration.errorPage().replacing("<!--lectern:title-->", with: title).replacing("<!--lectern:message-->", with: message), status: status,
             type: "text/html; charset=utf-8")
         response.headers["cache-control"] = "no-store"
         return response

@@ -18,6 +18,9 @@ package import Web
 
     package nonisolated init(nodes: any NodeReach) { self.nodes = nodes }
 
+    /// Sets who is told that someone types in a lab.
+    package func note(activity: @escaping @WebLoop @Sendable (String) -> Void) { self.activity = activity }
+
     /// Terminals open in browsers now.
     package var count: Int { relays.count }
 

@@ -1,1 +1,0 @@
-// Placeholder of the room Gateway until its first file lands.

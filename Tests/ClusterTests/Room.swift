@@ -1,0 +1,1 @@
+// Placeholder of the test room ClusterTests until its first suite lands.

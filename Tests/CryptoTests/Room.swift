@@ -1,0 +1,1 @@
+// Placeholder of the test room CryptoTests until its first suite lands.

@@ -1,0 +1,1 @@
+// Placeholder of the test room DatabaseTests until its first suite lands.
