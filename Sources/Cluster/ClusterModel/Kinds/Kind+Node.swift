@@ -1,4 +1,4 @@
-// The kind Node: its rules and columns.
+// The kind Node.
 internal import Essentials
 internal import OrderedCollections
 

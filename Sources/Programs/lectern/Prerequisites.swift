@@ -1,0 +1,41 @@
+// What the machine must have before a lab can run, checked at once and said in words.
+internal import Essentials
+internal import Glibc
+internal import Settings
+
+enum PrerequisiteProblem: Problem {
+    case notRoot
+    case kernelTooOld(String)
+    case noNodeImage(String)
+    case noAgent(String)
+
+    var reason: String { "PrerequisiteMissing" }
+    var message: String {
+        switch self {
+        case .notRoot: "Lectern needs root, since it makes namespaces and mounts for the labs. Start it with sudo."
+        case .kernelTooOld(let version): "Lectern needs Linux 5.19 or newer for idmapped mounts under overlays. This machine runs \(version)."
+        case .noNodeImage(let path): "The node image is missing (\(path)). “lectern images build” makes it in about a minute."
+        case .noAgent(let path): "The program node-agent is missing (\(path)). “make build” builds it."
+        }
+    }
+}
+
+enum Prerequisites {
+    static func check(_ configuration: Configuration, agent: String) throws(PrerequisiteProblem) {
+        guard geteuid() == 0 else { throw .notRoot }
+        let release = kernelRelease()
+        let numbers = release.split(whereSeparator: { $0 == "." || $0 == "-" }).prefix(2).compactMap { Int($0) }
+        guard numbers.count == 2, (numbers[0], numbers[1]) >= (5, 19) else { throw .kernelTooOld(release) }
+        let image = configuration.imagesPath + "/lectern/node/rootfs"
+        guard access(image, R_OK) == 0 else { throw .noNodeImage(image) }
+        guard access(agent, X_OK) == 0 else { throw .noAgent(agent) }
+    }
+
+    private static func kernelRelease() -> String {
+        guard let file = fopen("/proc/sys/kernel/osrelease", "re") else { return "" }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = fread(&bytes, 1, bytes.count, file)
+        return String(decoding: bytes[..<count].prefix { $0 != 10 }, as: UTF8.self)
+    }
+}
