@@ -1,6 +1,7 @@
 // What the Web tests share: a server with routes, a raw client on the loop, a WebSocket client, and curl.
 import Essentials
 import Foundation
+import Glibc
 import Synchronization
 import Testing
 
@@ -228,24 +229,31 @@ func eventually(_ condition: @escaping () async -> Bool) async throws {
 
 /// Runs curl, which is nobody's idea of our own client, and returns what it printed.
 func curl(_ arguments: String...) async throws -> (status: Int32, output: String) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["curl", "-sS", "--max-time", "20"] + arguments
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    let output = Mutex(Data())
-    return try await withCheckedThrowingContinuation { continuation in
-        pipe.fileHandleForReading.readabilityHandler = { handle in
-            let data = handle.availableData
-            if data.isEmpty {
-                handle.readabilityHandler = nil
-                process.waitUntilExit()
-                continuation.resume(returning: (process.terminationStatus, output.withLock { String(decoding: $0, as: UTF8.self) }))
-            } else {
-                output.withLock { $0.append(data) }
-            }
+    try await run(["curl", "-sS", "--max-time", "20"] + arguments)
+}
+
+/// Runs a program to its end on a thread of its own, as waiting would block the pool.
+func run(_ command: [String], in directory: String? = nil) async throws -> (status: Int32, output: String) {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread {
+            let output = NSTemporaryDirectory() + "lectern-run-\(Identifier.short())"
+            defer { unlink(output) }
+            var actions = posix_spawn_file_actions_t()
+            posix_spawn_file_actions_init(&actions)
+            defer { posix_spawn_file_actions_destroy(&actions) }
+            posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+            posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
+            posix_spawn_file_actions_adddup2(&actions, 1, 2)
+            let whole = directory.map { ["sh", "-c", "cd \"$0\" && exec \"$@\"", $0] + command } ?? command
+            let strings = whole.map { strdup($0) } + [nil]
+            defer { strings.forEach { free($0) } }
+            var child = pid_t()
+            let code = posix_spawnp(&child, whole[0], &actions, nil, strings, environ)
+            guard code == 0 else { return continuation.resume(throwing: POSIXError(POSIXErrorCode(rawValue: code) ?? .ENOENT)) }
+            var status: Int32 = 0
+            while waitpid(child, &status, 0) < 0, errno == EINTR {}
+            let text = (try? Data(contentsOf: URL(fileURLWithPath: output))) ?? Data()
+            continuation.resume(returning: ((status >> 8) & 0xFF, String(decoding: text, as: UTF8.self)))
         }
-        do { try process.run() } catch { continuation.resume(throwing: error) }
     }
 }

@@ -21,6 +21,8 @@ final class Exchange {
     private var readingPaused = false
     private var flows = true
     private var writePending = false
+    private var owedCredit = 0
+    private var awaitsFlush = false
     private var closed = false
     /// The connection cannot carry another request: its end is not known to libwebsockets.
     private var mustClose: Bool
@@ -125,6 +127,8 @@ final class Exchange {
 extension Exchange {
     func receivedBody(_ bytes: UnsafeRawBufferPointer) -> Int32 {
         ticket.heard()
+        if request.version == .http2, !bytes.isEmpty { owedCredit += bytes.count }
+        defer { if !readingPaused { payCredit() } }
         if requestComplete || failedBody != nil || bytes.isEmpty { return 0 }
         var piece: [UInt8]
         if chunks != nil {
@@ -146,6 +150,13 @@ extension Exchange {
         }
         if chunks?.isDone == true { return bodyEnded() }
         return 0
+    }
+
+    // libwebsockets opens an HTTP/2 stream's window once; what has been taken may be sent again.
+    private func payCredit() {
+        guard owedCredit > 0 else { return }
+        _ = lws_wsi_tx_credit(wsi, CChar(LWSTXCR_PEER_TO_US), Int32(owedCredit))
+        owedCredit = 0
     }
 
     private func refuseBody(_ response: HTTPResponse) -> Int32 {
@@ -186,12 +197,14 @@ extension Exchange {
     private func resumeReading() {
         guard readingPaused, !closed else { return }
         readingPaused = false
+        payCredit()
         updateFlow()
     }
 
     func writable() -> Int32 {
         guard let response else { return 0 }
         writePending = false
+        if awaitsFlush { return completeStream() }
         switch response.write(closing: mustClose || !requestComplete) {
         case .waiting: updateFlow()
         case .more:
@@ -206,12 +219,24 @@ extension Exchange {
             }
         case .failed: return -1
         case .done(let close):
+            if request.version == .http2 { return completeStream() }
             // libwebsockets gives the connection to the next request, or closes it where the answer is not zero.
             finished()
             if close || mustClose { return -1 }
             return lws_http_transaction_completed(wsi) != 0 ? -1 : 0
         }
         return 0
+    }
+
+    // A stream that is closed while the connection still holds a part of its last frame would leave that part behind.
+    private func completeStream() -> Int32 {
+        awaitsFlush = lws_partial_buffered(lws_get_network_wsi(wsi)) != 0
+        if awaitsFlush {
+            lws_callback_on_writable(wsi)
+            return 0
+        }
+        finished()
+        return -1
     }
 
     private func finished() {
@@ -268,6 +293,8 @@ struct RequestShape {
         let carriesBody = ["POST", "PUT", "PATCH"].contains(request.method)
         if isHTTP2 {
             hasNoBody = contentLength == 0 || (contentLength == nil && !carriesBody)
+            // libwebsockets does not tell where such a body ends.
+            if contentLength == nil, carriesBody { refuse(.text("An HTTP/2 request with a body needs a Content-Length here.\n", status: 411)) }
         } else {
             hasNoBody = !isChunked && (contentLength ?? 0) == 0
             // libwebsockets would take the next request for the body of this one.

@@ -58,7 +58,7 @@ final class ProtocolTable {
         defer { free(vhostName) }
         info.vhost_name = UnsafePointer(vhostName)
         guard let tls else { return lws_create_vhost(context, &info) }
-        info.options |= UInt64(LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX)
+        info.options |= UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT) | UInt64(LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX)
         let strings = [tls.certificate, tls.key].map { (text: String) in strdup(text) }
         defer { strings.forEach { free($0) } }
         info.ssl_cert_filepath = UnsafePointer(strings[0])

@@ -46,7 +46,7 @@ final class LoopEngine {
 
     /// Makes the context. Apart from `init`, because libwebsockets calls back, and the callbacks want `shared`.
     func start() {
-        lws_set_log_level(Int32(LLL_ERR), logFromLibrary)
+        lws_set_log_level(Int32(getenv("LECTERN_LWS_LOG") == nil ? LLL_ERR : 31), logFromLibrary)
         var info = lws_context_creation_info()
         info.port = CONTEXT_PORT_NO_LISTEN_SERVER
         info.options = UInt64(LWS_SERVER_OPTION_EXPLICIT_VHOSTS) | UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
@@ -89,5 +89,6 @@ final class LoopEngine {
 private func logFromLibrary(_ level: Int32, _ line: UnsafePointer<CChar>?) {
     guard let line else { return }
     let text = String(cString: line)
+    if getenv("LECTERN_LWS_LOG") != nil { _ = write(2, line, strlen(line)) }
     LoopEngine.log.debug("libwebsockets", metadata: ["line": .string(text)])
 }

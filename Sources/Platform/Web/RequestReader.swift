@@ -32,10 +32,10 @@ struct RequestReader {
         var length: Int32 = 0
         let method = lws_http_get_uri_and_method(wsi, &path, &length)
         guard method >= 0, let path else { return nil }
-        let isHTTP2 = method == Int32(LWSHUMETH_COLON_PATH)
         let name: String
-        if isHTTP2 {
-            name = value(WSI_TOKEN_HTTP_COLON_METHOD) ?? "GET"
+        let pseudoMethod = value(WSI_TOKEN_HTTP_COLON_METHOD)
+        if let pseudoMethod {
+            name = pseudoMethod
         } else {
             guard method < Self.methods.count else { return nil }
             name = Self.methods[Int(method)]
@@ -53,7 +53,7 @@ struct RequestReader {
             method: name, target: percentEncoded(rawPath, keeping: isPathByte) + query(), headers: headers,
             authority: authority.lowercased(), isSecure: ticket.isSecure, remoteAddress: ticket.address,
             clientCertificate: ticket.isSecure ? certificate(ticket) : nil,
-            version: isHTTP2 ? .http2 : (value(WSI_TOKEN_HTTP)?.hasSuffix("1.0") == true ? .http10 : .http11))
+            version: pseudoMethod != nil ? .http2 : (value(WSI_TOKEN_HTTP)?.hasSuffix("1.0") == true ? .http10 : .http11))
     }
 
     func value(_ token: lws_token_indexes) -> String? {

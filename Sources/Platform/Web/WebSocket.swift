@@ -50,6 +50,8 @@ package final class WebSocket {
     private var closeCode: UInt16?
     private var lastHeard: Double
     private var pingDue = false
+    /// When the ping went out that has not been answered yet.
+    private var pingedAt: Double?
     private var readingPaused = false
 
     init(_ wsi: OpaquePointer, ticket: ConnectionTicket, handler: any WebSocketHandler) {
@@ -217,11 +219,15 @@ extension WebSocket {
 
     /// Keep-alive: asks a silent peer for a sign of life, and gives up on one that does not answer.
     func tick(now: Double) {
-        let silent = now - lastHeard
         let span = Double(ticket.server.limits.pingSeconds)
-        if silent > span * 1.5 {
-            if !readingPaused { kill() }
-        } else if silent > span, !pingDue {
+        if let asked = pingedAt {
+            if lastHeard >= asked {
+                pingedAt = nil
+            } else if now - asked > span / 2, !readingPaused {
+                kill()
+            }
+        } else if now - lastHeard > span {
+            pingedAt = now
             pingDue = true
             lws_callback_on_writable(wsi)
         }
