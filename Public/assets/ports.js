@@ -63,7 +63,8 @@ export class Ports extends EventTarget {
 
   /** @param {string} node */
   async refresh(node) {
-    if (this.#store.lab?.state !== "ready") return;
+    const { lab } = this.#store;
+    if (lab?.state !== "ready" || lab.nodes.find(other => other.name === node)?.state !== "ready") return;
     try { this.#set(node, await this.#store.ports(node)); } catch { /* the next event tells */ }
   }
 
