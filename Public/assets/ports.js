@@ -2,8 +2,6 @@
 
 import { h, icon, item, popover, toast } from "./dom.js";
 
-/** Listening on the loopback only: not to be reached from outside the node. */
-const isInner = (/** @type {string | undefined} */ address) => /^(127\.|::1$|::ffff:127\.)/.test(address ?? "");
 /** While the page is looked at and something waits for a port, the nodes are asked this often. */
 const pollMilliseconds = 4000;
 /** After a command began it may be a server: look soon. */
@@ -12,7 +10,7 @@ const afterStartMilliseconds = [700, 2500];
 /** Where a browser is better sent with https. */
 const securePorts = new Set([443, 6443, 8443]);
 
-/** @typedef {{port: number, process?: string, address?: string, inner?: boolean}} Port */
+/** @typedef {{port: number, process?: string}} Port */
 
 export class Ports extends EventTarget {
   /** What listens, by node. @type {Map<string, Port[]>} */ #open = new Map();
@@ -52,7 +50,7 @@ export class Ports extends EventTarget {
   }
 
   /** Number of ports that can be opened now. */
-  get count() { return [...this.#open.values()].reduce((sum, ports) => sum + ports.filter(port => !port.inner).length, 0); }
+  get count() { return [...this.#open.values()].reduce((sum, ports) => sum + ports.length, 0); }
 
   /** Does the lesson show a link whose port nobody listens on, or is there one that may close? */
   get #waiting() { return this.#store.running && (document.querySelector("a.port-link") !== null || this.count > 0); }
@@ -72,9 +70,7 @@ export class Ports extends EventTarget {
   #set(node, ports) {
     /** @type {Map<number, Port>} */ const found = new Map();
     for (const entry of ports) {
-      const known = found.get(entry.port);
-      const inner = isInner(entry.address) && (known?.inner ?? true);
-      found.set(entry.port, { port: entry.port, process: known?.process ?? entry.process, inner });
+      found.set(entry.port, { port: entry.port, process: found.get(entry.port)?.process ?? entry.process });
     }
     const list = [...found.values()].sort((a, b) => a.port - b.port);
     if (JSON.stringify(list) === JSON.stringify(this.#open.get(node))) return;
@@ -83,7 +79,7 @@ export class Ports extends EventTarget {
   }
 
   /** @param {string} node @param {number} port */
-  isOpen(node, port) { return this.#open.get(node)?.some(entry => entry.port === port && !entry.inner) ?? false; }
+  isOpen(node, port) { return this.#open.get(node)?.some(entry => entry.port === port) ?? false; }
 
   /** Gives each port link of the lesson its badge. */
   decorate() {
@@ -154,9 +150,7 @@ export class Ports extends EventTarget {
       });
       return [
         h("h2", {}, found.length ? "Listening now" : "Nothing listens on a port yet"),
-        ...found.map(({ node, port, process, inner }) => (inner
-          ? h("p.note", {}, `${node}:${port}${process ? ` (${process})` : ""} listens on the node's own loopback only.`)
-          : item(`${node}:${port}`, "external", () => { close(); this.openPort(node, port, securePorts.has(port) ? "https" : "http"); }, { end: process }))),
+        ...found.map(({ node, port, process }) => item(`${node}:${port}`, "external", () => { close(); this.openPort(node, port, securePorts.has(port) ? "https" : "http"); }, { end: process })),
         found.length ? null : h("p.note", {}, "Start a server in a terminal and it shows up here."),
         h("hr"), h("h2", {}, "Any port"), form,
       ];
