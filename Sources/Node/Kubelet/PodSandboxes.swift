@@ -52,6 +52,12 @@ package actor PodSandboxes {
         if !kernel.exists(instanceFile) { try kernel.write(instanceFile, text: Identifier.short(length: 4)) }
         let instance = try kernel.readText(instanceFile, limitBytes: 16)
         let threads = try KernelThreads(count: settings.threads, pin: paths.mountNamespace)
+        return try await open(settings, kernel: kernel, threads: threads, instance: instance)
+    }
+
+    /// The same on threads that are there, for tests with a kernel that is not Linux.
+    package static func open(_ settings: SandboxSettings, kernel: any Kernel, threads: KernelThreads, instance: String) async throws -> PodSandboxes {
+        let paths = StatePaths(state: settings.state)
         let program = try settings.runtime ?? ContainerRuntime.findProgram(kernel: kernel)
         let controlGroups = try ControlGroups(instance: instance, kernel: kernel)
         let groups = SandboxGroups(paths: paths, kernel: kernel, controlGroups: controlGroups)

@@ -158,7 +158,6 @@ package protocol Kernel: Sendable {
     func configure(links: [LinkChange], in networkNamespace: String?) throws(KernelProblem)
     /// Writes values below /proc/sys/net inside a network namespace; those in `optional` may be missing.
     func configure(sysctls: [(name: String, value: String)], in networkNamespace: String, optional: Bool) throws(KernelProblem)
-    func linkExists(_ name: String, in networkNamespace: String?) throws(KernelProblem) -> Bool
 
     // Sockets.
     /// A non-blocking TCP socket made inside a pinned network namespace, connected or connecting.

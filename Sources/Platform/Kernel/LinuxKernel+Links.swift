@@ -13,10 +13,6 @@ extension LinuxKernel {
         }
     }
 
-    package func linkExists(_ name: String, in networkNamespace: String?) throws(KernelProblem) -> Bool {
-        try Self.inside(networkNamespace) { () throws(KernelProblem) in if_nametoindex(name) != 0 }
-    }
-
     private static func index(_ name: String) throws(KernelProblem) -> Int32 {
         let index = if_nametoindex(name)
         guard index != 0 else { throw KernelProblem(call: "if_nametoindex", subject: name, code: ENODEV) }
