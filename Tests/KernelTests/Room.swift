@@ -1,1 +1,0 @@
-// Placeholder of the test room KernelTests until its first suite lands.

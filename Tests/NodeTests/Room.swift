@@ -1,1 +1,0 @@
-// Placeholder of the test room NodeTests until its first suite lands.
