@@ -11,6 +11,19 @@ package struct Image: Sendable, Equatable {
     package var command: [String]
     package var workingDirectory: String
     package var user: String
+
+    package init(
+        name: String, root: String, environment: [String] = [], entrypoint: [String] = [], command: [String] = [],
+        workingDirectory: String = "/", user: String = ""
+    ) {
+        self.name = name
+        self.root = root
+        self.environment = environment
+        self.entrypoint = entrypoint
+        self.command = command
+        self.workingDirectory = workingDirectory
+        self.user = user
+    }
 }
 
 package struct ImageStore: Sendable {
@@ -27,7 +40,7 @@ package struct ImageStore: Sendable {
         guard Self.isValid(plain) else { throw .imageMissing(name) }
         let root = "\(directory)/\(plain)/rootfs"
         guard kernel.exists(root) else { throw .imageMissing(name) }
-        var image = Image(name: plain, root: root, environment: [], entrypoint: [], command: [], workingDirectory: "/", user: "")
+        var image = Image(name: plain, root: root)
         let file = "\(directory)/\(plain)/config.json"
         guard kernel.exists(file) else { return image }
         let text = try lifting { () throws(KernelProblem) in try kernel.readText(file) }
