@@ -60,6 +60,11 @@ import Testing
         #expect(Lint.lint(shelf.path + "/w", maximumNodes: 3).map { "\($0.line) \($0.message)" } == ["2 the workshop asks for 4 nodes, and this platform gives 3 at most"])
     }
 
+    @Test func aFolderOfWorkshopsIsReadWhole() throws {
+        let shelf = try Shelf(["a/lesson.md": "# A\n\n[x](#y)\n", "b.md": "# B\n\n[x](#y)\n", "c/lesson.md": "# C\n"])
+        #expect(Lint.lint(shelf.path).map { "\($0.file):\($0.line)" } == ["a/lesson.md:3", "b.md:3"])
+    }
+
     @Test func nothingThereIsAFaultToo() {
         #expect(Lint.lint("/nonexistent").map(\.severity) == [.error])
     }

@@ -85,7 +85,7 @@ struct AttributeList: Equatable, Sendable {
             rest = rest[inner.index(after: end)...]
             return String(inner[..<end])
         }
-        let bare = rest.prefix(limitBytes).prefix { $0 != " " && $0 != "\t" && $0 != "}" && $0 != "\n" }
+        let bare = rest.prefix(limitBytes).prefix { $0 != " " && $0 != "\t" && $0 != "{" && $0 != "}" && $0 != "\n" }
         guard !bare.isEmpty else { return nil }
         rest = rest[bare.endIndex...]
         return String(bare)

@@ -221,8 +221,8 @@ struct LessonSource: Sendable {
 
     /// Takes the attribute lists off the begin of `text`.
     func takeLists(from text: inout Substring) -> AttributeList? {
-        var result: AttributeList?
-        while let list = takeList(from: &text) { result = result.map { var all = $0; all.merge(list); return all } ?? list }
+        guard var result = takeList(from: &text) else { return nil }
+        while let list = takeList(from: &text) { result.merge(list) }
         return result
     }
 

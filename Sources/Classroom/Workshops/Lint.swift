@@ -2,7 +2,8 @@
 
 /// The strict reading of a workshop, for `lectern lint`.
 package enum Lint {
-    /// Every fault of the workshop at `path` (a folder, or a lone Markdown file), sorted by file and line.
+    /// Every fault of the workshop at `path` (a folder, a lone Markdown file, or a folder of
+    /// workshops), sorted by file and line.
     /// - Parameter maximum: the platform's caps; what the workshop asks above them is a fault.
     /// - Parameter maximumNodes: the most nodes that the platform gives a lab.
     package static func lint(_ path: String, maximum: RequestedCaps = RequestedCaps(), maximumNodes: Int = 5) -> [LintProblem] {
@@ -13,6 +14,23 @@ package enum Lint {
                     severity: .error)
             ]
         }
+        if folder.loneFile == nil, !folder.has("workshop.yaml"), !folder.has("lesson.md") {
+            let folders = WorkshopFolder.list(folder.directory)
+            if !folders.isEmpty {
+                return folders.flatMap { folder in
+                    let prefix = folder.loneFile == nil ? (folder.directory.split(separator: "/").last ?? "") + "/" : ""
+                    return lint(folder, maximum, maximumNodes).map { problem in
+                        var problem = problem
+                        problem.file = prefix + problem.file
+                        return problem
+                    }
+                }
+            }
+        }
+        return lint(folder, maximum, maximumNodes)
+    }
+
+    private static func lint(_ folder: WorkshopFolder, _ maximum: RequestedCaps, _ maximumNodes: Int) -> [LintProblem] {
         let (workshop, settings) = WorkshopReader.read(folder)
         var problems = workshop.problems + caps(settings, maximum)
         if workshop.nodes > maximumNodes {
