@@ -48,7 +48,9 @@ package struct APIServer: ClusterTransport {
         case .health(let name): return health(name, request)
         case .document(let document):
             try Authorization.checkPath(request)
-            return respond(try self.document(document, request), status: 200, to: request)
+            var response = respond(try self.document(document, request), status: 200, to: request)
+            response.headers[0].1 = Self.contentType(of: document, request)
+            return response
         case .resource(let target):
             try Authorization.check(request.user, Self.verb(request, target), target)
             return try await serve(request, target)

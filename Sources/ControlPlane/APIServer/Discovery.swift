@@ -7,7 +7,7 @@ extension APIServer {
 
     func document(_ document: Route.Document, _ request: APIRequest) throws(ClusterProblem) -> JSON {
         guard ["GET", "HEAD"].contains(request.method) else { throw .methodNotAllowed() }
-        let wantsAggregate = (request.header("accept") ?? "").contains("as=APIGroupDiscoveryList")
+        let aggregate = Self.aggregateVersion(request)
         switch document {
         case .paths: return ["paths": JSON(paths)]
         case .version:
@@ -16,13 +16,13 @@ extension APIServer {
                 "buildDate": "2026-11-24T00:00:00Z", "goVersion": "none (Swift)", "compiler": "swiftc", "platform": "linux/amd64",
             ]
         case .coreVersions:
-            if wantsAggregate { return aggregate(core: true) }
+            if let aggregate { return self.aggregate(core: true, version: aggregate) }
             return [
                 "kind": "APIVersions", "versions": ["v1"],
                 "serverAddressByClientCIDRs": [["clientCIDR": "0.0.0.0/0", "serverAddress": ""]],
             ]
         case .groups:
-            if wantsAggregate { return aggregate(core: false) }
+            if let aggregate { return self.aggregate(core: false, version: aggregate) }
             return ["kind": "APIGroupList", "apiVersion": "v1", "groups": .array(schema.groups.filter { !$0.name.isEmpty }.map(Self.group))]
         case .group(let name):
             guard !name.isEmpty, let group = schema.groups.first(where: { $0.name == name }) else { throw .noSuchPath }
@@ -87,8 +87,21 @@ extension APIServer {
         return ((kind.hasStatus ? [status] : []) + kind.subresources).sorted { $0.name < $1.name }
     }
 
-    /// Everything in one answer (apidiscovery.k8s.io/v2), so that a client asks twice instead of once a group.
-    private func aggregate(core: Bool) -> JSON {
+    /// The version of apidiscovery.k8s.io that the client understands, where it understands one.
+    static func aggregateVersion(_ request: APIRequest) -> String? {
+        let accept = request.header("accept") ?? ""
+        guard accept.contains("as=APIGroupDiscoveryList") else { return nil }
+        return accept.split(separator: ",").contains { $0.contains("as=APIGroupDiscoveryList") && $0.contains("v=v2") && !$0.contains("v=v2beta1") } ? "v2" : "v2beta1"
+    }
+
+    /// Clients tell an aggregate from a plain answer by the content type.
+    static func contentType(of document: Route.Document, _ request: APIRequest) -> String {
+        guard document == .coreVersions || document == .groups, let version = aggregateVersion(request) else { return "application/json" }
+        return "application/json;g=apidiscovery.k8s.io;v=\(version);as=APIGroupDiscoveryList"
+    }
+
+    /// Everything in one answer, so that a client asks twice instead of once a group.
+    private func aggregate(core: Bool, version: String) -> JSON {
         let groups: [JSON] = schema.groups.filter { $0.name.isEmpty == core }.map { group in
             let versions: [JSON] = group.versions.map { version in
                 let kinds = schema.kinds.filter { $0.resource.group == group.name && $0.resource.version == version }
@@ -98,7 +111,7 @@ extension APIServer {
             if !group.name.isEmpty { metadata["name"] = JSON(group.name) }
             return ["metadata": metadata, "versions": JSON(versions)]
         }
-        return ["kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": .emptyObject, "items": JSON(groups)]
+        return ["kind": "APIGroupDiscoveryList", "apiVersion": JSON("apidiscovery.k8s.io/" + version), "metadata": .emptyObject, "items": JSON(groups)]
     }
 
     private static func aggregate(_ kind: Kind) -> JSON {

@@ -58,6 +58,8 @@ package struct FieldRules: Sendable {
         guard let shape = table[type], case .object(let members) = document else { return [] }
         var causes: [FieldCause] = []
         for field in shape.fields {
+            // What was observed is not for us to refuse; upstream checks no status by these rules either.
+            if path.isEmpty, field.name == "status" { continue }
             let below = path.isEmpty ? field.name : path + "." + field.name
             guard let value = members[field.name] else {
                 if field.isRequired { causes.append(.required(below)) }

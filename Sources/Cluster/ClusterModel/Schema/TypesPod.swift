@@ -80,7 +80,7 @@ extension TypesText {
 
         @Sysctl A kernel setting.
         1 name string required | The name.
-        2 value string required | The value.
+        2 value string | The value.
 
         @Toleration A taint that does not keep the pod away.
         1 key string | The taint's key; empty with operator Exists means all.

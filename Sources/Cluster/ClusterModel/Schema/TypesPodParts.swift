@@ -125,7 +125,7 @@ extension TypesText {
 
         @HTTPHeader A header.
         1 name string required | The name.
-        2 value string required | The value.
+        2 value string | The value.
 
         @TCPSocketAction A connection.
         1 port intstr required | The port, by number or name.
