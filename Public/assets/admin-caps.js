@@ -6,7 +6,10 @@ import { bytesWords, duration, plural } from "./words.js";
 
 /** @typedef {{value: number, unit: string, min: number, max: number, default: number, doc: string}} Cap */
 
-/** camelCase as words. @param {string} name */
+/**
+ * camelCase as words.
+ * @param {string} name
+ */
 export const capTitle = name => {
   const words = name.replace(/MiB|Millis|Bytes$|Minutes$|Seconds$|Percent$/g, "").replace(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase();
   return (words.charAt(0).toUpperCase() + words.slice(1)).replace(/\bcpu\b/gi, "CPU").replace(/\bpids\b/gi, "processes");
@@ -27,7 +30,10 @@ function rangeWords(cap) {
   return `${words(cap.min)} to ${words(cap.max)}, usually ${words(cap.default)}`;
 }
 
-/** Large numbers of bytes are typed as MiB. @param {Cap} cap */
+/**
+ * Large numbers of bytes are typed as MiB.
+ * @param {Cap} cap
+ */
 const scale = cap => (/bytes/i.test(cap.unit ?? "") ? 1024 * 1024 : 1);
 
 export class CapsForm {
@@ -48,7 +54,10 @@ export class CapsForm {
     });
   }
 
-  /** Takes new values, unless the admin is in the middle of a change. @param {Record<string, Cap>} caps */
+  /**
+   * Takes new values, unless the admin is in the middle of a change.
+   * @param {Record<string, Cap>} caps
+   */
   show(caps) {
     const same = JSON.stringify(caps) === JSON.stringify(this.#caps);
     if (same || Object.keys(this.#changes()).length > 0) return;

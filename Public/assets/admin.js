@@ -92,7 +92,10 @@ function numberCard(title, value, percent, note, drawing = null) {
   return h("div.number-card", {}, h("h2", {}, title), h("div.value", {}, ...value), drawing ?? bar, h("p", {}, note));
 }
 
-/** The load of the last minutes as a line. @param {number} top */
+/**
+ * The load of the last minutes as a line.
+ * @param {number} top
+ */
 function spark(top) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "spark");
@@ -121,7 +124,10 @@ function drawNumbers(now) {
 }
 
 /** @type {{at: number, free: number} | null} */ let firstDisk = null;
-/** When the disk is full at the pace since the page was opened. @param {{freeBytes: number}} disk */
+/**
+ * When the disk is full at the pace since the page was opened.
+ * @param {{freeBytes: number}} disk
+ */
 function forecast(disk) {
   firstDisk ??= { at: Date.now(), free: disk.freeBytes };
   const seconds = (Date.now() - firstDisk.at) / 1000;
@@ -175,7 +181,10 @@ byId("invite").addEventListener("click", async () => {
 themeButton(byId("theme-button"));
 filter.addEventListener("input", drawLabs);
 
-/** Several events in a row are one refresh. @type {ReturnType<typeof setTimeout> | undefined} */
+/**
+ * Several events in a row are one refresh.
+ * @type {ReturnType<typeof setTimeout> | undefined}
+ */
 let soon;
 /** @type {ReturnType<typeof setInterval> | undefined} */ let timer;
 /** @type {EventStream | null} */ let stream = null;

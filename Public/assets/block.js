@@ -11,7 +11,10 @@ import { tookWords } from "./words.js";
  */
 export const stage = { terminals: null, needLab: async () => false, nodes: () => [], show: () => {}, changed: () => {} };
 
-/** Runs of one terminal follow each other. @type {WeakMap<import("./terminal-view.js").TerminalView, Promise<void>>} */
+/**
+ * Runs of one terminal follow each other.
+ * @type {WeakMap<import("./terminal-view.js").TerminalView, Promise<void>>}
+ */
 const queues = new WeakMap();
 
 /**
@@ -92,7 +95,10 @@ export class LessonBlock extends HTMLElement {
 
   disconnectedCallback() { clearInterval(this.#ticker); }
 
-  /** Puts a prompt before each line of code, between the colours that are there. @param {Element} code */
+  /**
+   * Puts a prompt before each line of code, between the colours that are there.
+   * @param {Element} code
+   */
   #addGlyphs(code) {
     const lines = this.#text.split("\n");
     const starts = new Set();
@@ -157,7 +163,10 @@ export class LessonBlock extends HTMLElement {
     stage.changed(this);
   }
 
-  /** What an earlier visit did. @param {"done" | "failed"} state */
+  /**
+   * What an earlier visit did.
+   * @param {"done" | "failed"} state
+   */
   recall(state) {
     if (this.state === "idle") this.setState(state, state === "done" ? "Done earlier" : "Failed earlier");
   }
@@ -253,7 +262,10 @@ export class LessonBlock extends HTMLElement {
     }, 1000);
   }
 
-  /** A block that was running when the page was left. @param {import("./terminal-view.js").TerminalView} view */
+  /**
+   * A block that was running when the page was left.
+   * @param {import("./terminal-view.js").TerminalView} view
+   */
   async resumeRunning(view) {
     this.#view = view;
     this.#running(view, this.#commands.length - 1);

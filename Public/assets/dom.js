@@ -40,7 +40,11 @@ export function icon(name, extra = "") {
 /** @param {string} id @returns {any} */
 export const byId = id => document.getElementById(id);
 
-/** Reads a setting kept in this browser. @param {string} key @param {any} otherwise */
+/**
+ * Reads a setting kept in this browser.
+ * @param {string} key
+ * @param {any} otherwise
+ */
 export function remembered(key, otherwise) {
   try {
     const text = localStorage.getItem(`lectern.${key}`);
@@ -53,7 +57,10 @@ export function remember(key, value) {
   try { localStorage.setItem(`lectern.${key}`, JSON.stringify(value)); } catch { /* private mode: nothing to keep it in */ }
 }
 
-/** Says a sentence to screen readers. @param {string} words */
+/**
+ * Says a sentence to screen readers.
+ * @param {string} words
+ */
 export function announce(words) {
   const place = byId("announcer");
   if (place) place.textContent = words;
@@ -179,7 +186,11 @@ export function dialog(ask) {
   });
 }
 
-/** Copies text, also where the page is not a secure context. @param {string} text @returns {Promise<boolean>} */
+/**
+ * Copies text, also where the page is not a secure context.
+ * @param {string} text
+ * @returns {Promise<boolean>}
+ */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -199,7 +210,10 @@ export async function copyText(text) {
 
 const THEMES = { auto: ["auto", "Follow the system"], light: ["sun", "Light"], dark: ["moon", "Dark"] };
 
-/** Sets up the button that goes round system, light, dark. @param {HTMLElement | null} button */
+/**
+ * Sets up the button that goes round system, light, dark.
+ * @param {HTMLElement | null} button
+ */
 export function themeButton(button) {
   if (!button) return;
   const order = /** @type {("auto" | "light" | "dark")[]} */ (["auto", "light", "dark"]);

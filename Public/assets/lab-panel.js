@@ -18,7 +18,10 @@ function card(symbol, title, paragraphs, more = {}) {
 /** @param {string} words @param {() => void} act @param {string} [kind] */
 const button = (words, act, kind = "primary") => h(`button.button.large${kind ? "." + kind : ""}`, { type: "button", onclick: act }, words);
 
-/** A rule's name in a sentence of its own. @param {{reason?: string}} lab */
+/**
+ * A rule's name in a sentence of its own.
+ * @param {{reason?: string}} lab
+ */
 const rule = lab => (lab.reason && !lab.reason.startsWith("EndedBy") ? h("p", {}, "Rule: ", h("span.rule", {}, lab.reason)) : null);
 
 /**

@@ -98,7 +98,10 @@ export class LessonText extends EventTarget {
     this.dispatchEvent(new Event("step"));
   }
 
-  /** Shows the lesson again after its file changed, at the same place. @param {any} workshop */
+  /**
+   * Shows the lesson again after its file changed, at the same place.
+   * @param {any} workshop
+   */
   replace(workshop) {
     this.#workshop = workshop;
     this.#pages = workshop.pages;
@@ -151,7 +154,10 @@ export class LessonText extends EventTarget {
     this.#turn();
   }
 
-  /** A block's name in the progress: its page and id. @param {Element} element */
+  /**
+   * A block's name in the progress: its page and id.
+   * @param {Element} element
+   */
   blockKey(element) {
     if (element.localName === "lectern-quiz") return `${this.#page.slug}/q${[...this.#article.querySelectorAll("lectern-quiz")].indexOf(element)}`;
     return `${this.#page.slug}/${element.id}`;
@@ -190,7 +196,10 @@ export class LessonText extends EventTarget {
     }
   }
 
-  /** To a step of this page, or on to the next page. @param {number} index */
+  /**
+   * To a step of this page, or on to the next page.
+   * @param {number} index
+   */
   go(index) {
     const sections = this.#sections;
     const at = this.#pages.indexOf(this.#page);
@@ -268,7 +277,12 @@ export class LessonText extends EventTarget {
     ]).filter(Boolean)));
   }
 
-  /** Seen, and all that could be run there was. @param {Page} page @param {string} step @param {string[]} seen */
+  /**
+   * Seen, and all that could be run there was.
+   * @param {Page} page
+   * @param {string} step
+   * @param {string[]} seen
+   */
   #isDone(page, step, seen) {
     if (!seen.includes(`${page.slug}/${step}`)) return false;
     if (page !== this.#page) return true;

@@ -29,7 +29,11 @@ const progress = new Progress(name);
 /** @type {LessonText | null} */ let text = null;
 /** @type {Terminals | null} */ let terminals = null;
 /** @type {import("./api.js").APIError | null} */ let problem = null;
-/** Minutes of which a warning was given. @type {Set<number>} */ const warned = new Set();
+/**
+ * Minutes of which a warning was given.
+ * @type {Set<number>}
+ */
+const warned = new Set();
 /** @type {((ready: boolean) => void)[]} */ let waitingForLab = [];
 
 const lesson = byId("lesson");
@@ -85,7 +89,10 @@ function draw() {
   tick();
 }
 
-/** How long a lab lasts, as far as the session tells. @returns {number | null} */
+/**
+ * How long a lab lasts, as far as the session tells.
+ * @returns {number | null}
+ */
 function lifetimeMinutes() {
   const caps = session?.caps ?? {};
   return Number.isFinite(caps.labLifetimeMinutes) ? Math.min(caps.labLifetimeMinutes, caps.labLifetimeMaximumMinutes ?? Infinity) : null;
@@ -229,7 +236,10 @@ stage.changed = block => {
   } catch { /* no storage: a reload forgets it */ }
 };
 
-/** After a reload: the block whose command still runs shows it. @param {import("./terminal-view.js").TerminalView} view */
+/**
+ * After a reload: the block whose command still runs shows it.
+ * @param {import("./terminal-view.js").TerminalView} view
+ */
 function recallRunning(view) {
   try {
     const running = JSON.parse(sessionStorage.getItem(runningKey) ?? "null");

@@ -13,7 +13,11 @@ const securePorts = new Set([443, 6443, 8443]);
 /** @typedef {{port: number, process?: string}} Port */
 
 export class Ports extends EventTarget {
-  /** What listens, by node. @type {Map<string, Port[]>} */ #open = new Map();
+  /**
+   * What listens, by node.
+   * @type {Map<string, Port[]>}
+   */
+  #open = new Map();
   #store;
   /** @type {string[]} */ #asked = [];
 

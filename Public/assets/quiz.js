@@ -38,7 +38,7 @@ export class LessonQuiz extends HTMLElement {
     for (const { row } of this.#answers) {
       row.classList.remove("right", "wrong");
       row.querySelector(".mark")?.remove();
-      const explanation = row.querySelector(".explanation");
+      const explanation = /** @type {HTMLElement | null} */ (row.querySelector(".explanation"));
       if (explanation) explanation.hidden = true;
     }
   }
@@ -53,7 +53,7 @@ export class LessonQuiz extends HTMLElement {
     const right = this.#answers.every(answer => answer.input.checked === answer.correct);
     for (const { row, correct } of chosen) {
       row.classList.add(correct ? "right" : "wrong");
-      const explanation = row.querySelector(".explanation");
+      const explanation = /** @type {HTMLElement | null} */ (row.querySelector(".explanation"));
       if (explanation) explanation.hidden = false;
       row.append(h("span.mark", {}, icon(correct ? "check" : "close", "small"), correct ? "Right" : "Not this one"));
     }

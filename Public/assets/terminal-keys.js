@@ -75,7 +75,11 @@ export class KeyRow {
     this.element.querySelector("[data-key=ctrl]")?.setAttribute("aria-pressed", String(on));
   }
 
-  /** What a key becomes while Ctrl is held on the row. @param {string} data @returns {string} */
+  /**
+   * What a key becomes while Ctrl is held on the row.
+   * @param {string} data
+   * @returns {string}
+   */
   modified(data) {
     if (!this.#control || data.length !== 1) return data;
     this.#set(false);

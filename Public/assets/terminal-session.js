@@ -55,7 +55,11 @@ export class TerminalSession {
   /** @type {LinkState} */ #state = "connecting";
   #attached = false;
   #columns; #rows;
-  /** Offset of the next byte for the screen; null before the first. @type {number | null} */ #next = null;
+  /**
+   * Offset of the next byte for the screen; null before the first.
+   * @type {number | null}
+   */
+  #next = null;
   #consumed = 0;
   #acknowledged = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #ackTimer;
@@ -66,7 +70,11 @@ export class TerminalSession {
   /** Their bytes, which count against the window. */ #sentBytes = 0;
   #window = inputWindowBytes;
   #unconfirmedBytes = 0;
-  /** Where the output ended when this connection attached. @type {number | null} */ #replayEnd = null;
+  /**
+   * Where the output ended when this connection attached.
+   * @type {number | null}
+   */
+  #replayEnd = null;
   #tries = 0;
   #closeCode = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retryTimer;
@@ -262,7 +270,10 @@ export class TerminalSession {
     this.#transmit(encodeAck(this.#consumed));
   }
 
-  /** False on a connection that is closing: what matters is sent again on the next. @param {Uint8Array<ArrayBuffer>} frame */
+  /**
+   * False on a connection that is closing: what matters is sent again on the next.
+   * @param {Uint8Array} frame
+   */
   #transmit(frame) {
     if (this.#socket?.readyState !== 1) return false;
     this.#socket.send(frame);

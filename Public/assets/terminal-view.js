@@ -9,6 +9,8 @@ import { loadXterm } from "./xterm-loader.js";
 const scrollbackLines = 10_000;
 /** How long a click waits for the prompt after a command ended, before it types anyway. */
 const promptPatienceMilliseconds = 800;
+/** While the split is dragged the program is told of the size at most this often. */
+const resizeDelayMilliseconds = 80;
 /** xterm.js has work for later frames and idle moments, which fails on a disposed terminal. */
 const disposeDelayMilliseconds = 1500;
 /** What a terminal says by itself: device attributes, cursor position, modes, colours. */
@@ -41,6 +43,7 @@ export class TerminalView extends HTMLElement {
   /** @type {TerminalSession | null} */ #session = null;
   /** @type {ResizeObserver | null} */ #observer = null;
   #opened = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #resizeTimer;
   /** The shell said that a command runs. */ #running = false;
   /** A program other than the shell holds the terminal. */ #foreground = false;
   #program = "";
@@ -184,7 +187,8 @@ export class TerminalView extends HTMLElement {
       } catch { this.#webglMaker = null; /* drawn with the DOM instead */ }
     }
     this.#fit.fit();
-    this.#session?.resize(this.#term.cols, this.#term.rows);
+    clearTimeout(this.#resizeTimer);
+    this.#resizeTimer = setTimeout(() => this.#session?.resize(this.#term.cols, this.#term.rows), resizeDelayMilliseconds);
   }
 
   #retheme = () => {
@@ -230,7 +234,10 @@ export class TerminalView extends HTMLElement {
 
   // Running commands
 
-  /** Types text as if pasted, without running it. @param {string} text */
+  /**
+   * Types text as if pasted, without running it.
+   * @param {string} text
+   */
   insert(text) {
     this.#session?.send(this.#pasted(text));
     this.focusTerminal();
@@ -270,7 +277,10 @@ export class TerminalView extends HTMLElement {
     });
   }
 
-  /** Resolves when the command that runs now has ended. @returns {Promise<CommandEnd>} */
+  /**
+   * Resolves when the command that runs now has ended.
+   * @returns {Promise<CommandEnd>}
+   */
   ended() {
     if (this.#dead) return Promise.resolve({ gone: "the terminal is not there any more" });
     return new Promise(resolve => this.#waitingForEnd.push(resolve));
@@ -402,7 +412,11 @@ export class TerminalView extends HTMLElement {
   /** @param {string} data */
   #typed(data) {
     // Output shown again contains old questions to the terminal; their answers would be typed into the shell.
-    if (this.#session && !this.#session.replayed && terminalAnswer.test(data)) return;
+    if (terminalAnswer.test(data)) {
+      if (this.#session && !this.#session.replayed) return;
+      // Of several pages that show a terminal one answers: that in front.
+      if (Number(this.dataset.viewers ?? 1) > 1 && !document.hasFocus()) return;
+    }
     data = this.#keys.modified(data);
     if (!this.busy && data.includes("\r")) this.#startedAt = performance.now();
     this.#session?.send(data);

@@ -15,7 +15,11 @@ const fontSizes = { smallest: 9, usual: 14, largest: 28 };
 export class Terminals extends HTMLElement {
   /** @type {import("./lab.js").Lab | null} */ #lab = null;
   /** @type {TerminalView[]} */ #views = [];
-  /** Keys of the terminals in panes, in order. @type {string[]} */ #shown = [];
+  /**
+   * Keys of the terminals in panes, in order.
+   * @type {string[]}
+   */
+  #shown = [];
   /** @type {TerminalView | null} */ #active = null;
   /** Whether the active one is the learner's choice; until then it is the first. */ #chosen = false;
   /** @type {Layout | null} */ #layout = null;
@@ -25,8 +29,16 @@ export class Terminals extends HTMLElement {
   #layoutButton = h("button.icon-button", { type: "button", "aria-haspopup": "menu", onclick: () => this.#layoutMenu() });
   #addButton = h("button.icon-button", { type: "button", "aria-label": "New shell", title: "New shell", onclick: () => this.#addMenu() }, icon("plus"));
   #moreButton = h("button.icon-button", { type: "button", "aria-haspopup": "menu", "aria-label": "Terminal menu", title: "Terminal menu", onclick: () => this.#moreMenu() }, icon("more"));
-  /** Nodes that were ready and are not now: their terminals begin anew. @type {Set<string>} */ #away = new Set();
-  /** Keys of the shells beside the first of each node, kept so that a reload finds them. @type {string[]} */ #extra = [];
+  /**
+   * Nodes that were ready and are not now: their terminals begin anew.
+   * @type {Set<string>}
+   */
+  #away = new Set();
+  /**
+   * Keys of the shells beside the first of each node, kept so that a reload finds them.
+   * @type {string[]}
+   */
+  #extra = [];
 
   connectedCallback() {
     if (this.childElementCount) return;
@@ -51,7 +63,10 @@ export class Terminals extends HTMLElement {
   get active() { return this.#active; }
   get layout() { return this.#layout ?? "one"; }
 
-  /** Follows a lab: a terminal for each shell of each node that is ready. @param {import("./lab.js").Lab} lab */
+  /**
+   * Follows a lab: a terminal for each shell of each node that is ready.
+   * @param {import("./lab.js").Lab} lab
+   */
   follow(lab) {
     if (this.#lab?.id !== lab.id) {
       const kept = remembered("shells", {});
@@ -124,7 +139,11 @@ export class Terminals extends HTMLElement {
     if (focus) requestAnimationFrame(() => view.focusTerminal());
   }
 
-  /** Brings a terminal to the front. @param {TerminalView} view @param {boolean} [focus] */
+  /**
+   * Brings a terminal to the front.
+   * @param {TerminalView} view
+   * @param {boolean} [focus]
+   */
   activate(view, focus = true) {
     if (!this.#views.includes(view)) return;
     this.#chosen = true;
@@ -241,7 +260,10 @@ export class Terminals extends HTMLElement {
     /** @type {HTMLElement | null} */ (this.#tabs.querySelector(`[data-key="${next.key}"] button`))?.focus();
   }
 
-  /** Opens one more shell on a node. @param {string} node */
+  /**
+   * Opens one more shell on a node.
+   * @param {string} node
+   */
   open(node) {
     const names = this.#views.filter(view => view.node === node).map(view => Number(view.options.name));
     const name = String(Math.max(0, ...names) + 1);
@@ -304,7 +326,10 @@ export class Terminals extends HTMLElement {
     if (change.screenReader !== undefined) toast(change.screenReader ? "Screen reader mode is on: output is read aloud as it comes." : "Screen reader mode is off.");
   }
 
-  /** The terminal that a block means: of node N, or the active one. @param {string | undefined} number */
+  /**
+   * The terminal that a block means: of node N, or the active one.
+   * @param {string | undefined} number
+   */
   target(number) {
     if (!number) return this.#active;
     const node = /^\d+$/.test(number) ? `node${number}` : number;

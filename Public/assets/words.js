@@ -12,7 +12,10 @@ export function duration(seconds) {
   return rest ? `${head} ${rest} min` : head;
 }
 
-/** Short, for places with little room: "48 min", "1 h 12 min", "45 s". @param {number} seconds */
+/**
+ * Short, for places with little room: "48 min", "1 h 12 min", "45 s".
+ * @param {number} seconds
+ */
 export function shortDuration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   if (whole < 60) return `${whole} s`;
@@ -22,7 +25,10 @@ export function shortDuration(seconds) {
   return `${Math.round(minutes / 1440)} days`;
 }
 
-/** How long a command took. @param {number} milliseconds */
+/**
+ * How long a command took.
+ * @param {number} milliseconds
+ */
 export function tookWords(milliseconds) {
   if (milliseconds < 950) return `${Math.max(0.1, milliseconds / 1000).toFixed(1)} s`;
   if (milliseconds < 9950) return `${(milliseconds / 1000).toFixed(1)} s`;
@@ -44,8 +50,14 @@ export function bytesWords(bytes) {
 /** @param {number} count @param {string} one @param {string} [many] */
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
-/** A moment in the reader's own time. @param {string} text RFC 3339 */
+/**
+ * A moment in the reader's own time.
+ * @param {string} text RFC 3339
+ */
 export const moment = text => new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
-/** What a node's state means. @type {Record<string, string>} */
+/**
+ * What a node's state means.
+ * @type {Record<string, string>}
+ */
 export const nodeWords = { creating: "starting", ready: "ready", failed: "failed", gone: "gone" };

@@ -23,7 +23,7 @@ function detourStyleElements() {
 /** Style attributes set by script go through the CSSOM. */
 function detourStyleAttributes() {
   const set = Element.prototype.setAttribute;
-  Element.prototype.setAttribute = function (name, value) {
+  Element.prototype.setAttribute = function (/** @type {string} */ name, /** @type {string} */ value) {
     if (name === "style" && "style" in this) /** @type {HTMLElement} */ (this).style.cssText = value;
     else set.call(this, name, value);
   };
