@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from conftest import block, ready, run, screen, terminal, wait_screen
@@ -62,18 +63,33 @@ def test_reload_keeps_screen_and_job(lesson):
     wait_screen(lesson, 0, r"[#$] *$")
 
 
-def test_connection_lost_and_back(lesson, visitor, watch):
-    watch.allowed = ["ERR_INTERNET_DISCONNECTED", "WebSocket connection"]
+@pytest.fixture
+def outage(visitor):
+    """Lets a test cut every WebSocket of its pages and keep new ones from coming about."""
+    visitor.add_init_script("""(() => {
+        const Real = WebSocket;
+        const open = new Set();
+        window.outage = false;
+        window.WebSocket = class extends Real {
+            constructor(address, protocol) {
+                super(window.outage ? new URL('/api/v1/nothing', location.href.replace(/^http/, 'ws')) : address, protocol);
+                open.add(this);
+            }
+        };
+        window.cut = () => { window.outage = true; for (const socket of open) socket.close(); };
+    })()""")
+
+
+def test_connection_lost_and_back(outage, lesson, watch):
+    watch.allowed = ["WebSocket connection"]
     run(lesson, "hostname")
-    lesson.evaluate("() => { const real = WebSocket.prototype.send; window.sockets = new Set(); WebSocket.prototype.send = function (...a) { window.sockets.add(this); return real.apply(this, a); }; }")
     terminal(lesson).click()
     lesson.keyboard.type("echo one; sleep 1; echo t")
-    visitor.set_offline(True)
-    lesson.evaluate("() => { for (const socket of window.sockets) socket.close(); }")
+    lesson.evaluate("() => window.cut()")
     expect(terminal(lesson)).to_have_attribute("data-link", "reconnecting")
     expect(terminal(lesson).locator(".term-state")).to_contain_text("nothing is lost")
     lesson.keyboard.type("wo; echo three\n")
-    visitor.set_offline(False)
+    lesson.evaluate("() => { window.outage = false; }")
     expect(terminal(lesson)).to_have_attribute("data-link", "live")
     wait_screen(lesson, 0, "^three$")
     assert screen(lesson).count("echo one; sleep 1; echo two; echo three") == 1
