@@ -103,6 +103,16 @@ struct Bench {
         return plan
     }
 
+    /// A node as labs have it, where there is an agent; otherwise one that sleeps.
+    func agentPlan(_ pod: String, namespace: String) -> ContainerPlan {
+        var plan = plan(pod, namespace: namespace, "exec sleep infinity")
+        guard let agent = Host.agentProgram else { return plan }
+        plan.command = [agentMountPath, "--listen-fd", "3"]
+        plan.agentProgram = agent
+        plan.hasAgentSocket = true
+        return plan
+    }
+
     /// Runs a script as the pod's only process and returns what it printed, up to its end.
     func output(of script: String, pod: String = "node1", namespace: String = "lab-a", address: String? = nil, configure: (inout ContainerPlan) -> Void = { _ in }) async throws -> String {
         var plan = plan(pod, namespace: namespace, script)

@@ -11,14 +11,14 @@ extension SandboxLiveTests { @Suite struct ManyLabsTests {
     @Test func manyLabsComeUpAndGo() async throws {
         let count = getenv("LECTERN_BENCH_LABS").flatMap { Int(String(cString: $0)) } ?? 5
         try await Bench.with { bench in
-            let memoryBefore = try usedKiB()
+            let kernelBefore = try kernelKiB()
             let start = monotonicSeconds()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for lab in 0..<count {
                     for node in 1...2 {
                         group.addTask {
                             _ = try await bench.sandboxes.create(
-                                bench.plan("node\(node)", namespace: "lab-\(lab)", "exec sleep infinity"), address: "172.30.0.\(10 + node)", egress: .none, record: .emptyObject)
+                                bench.agentPlan("node\(node)", namespace: "lab-\(lab)"), address: "172.30.0.\(10 + node)", egress: .none, record: .emptyObject)
                         }
                     }
                 }
@@ -26,7 +26,8 @@ extension SandboxLiveTests { @Suite struct ManyLabsTests {
             }
             let up = monotonicSeconds()
             try await Task.sleep(for: .seconds(2))
-            let memory = try usedKiB()
+            let kernel = try kernelKiB() - kernelBefore
+            let processes = try processesKiB(bench)
             let middle = monotonicSeconds()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for lab in 0..<count {
@@ -38,16 +39,27 @@ extension SandboxLiveTests { @Suite struct ManyLabsTests {
                 }
                 try await group.waitForAll()
             }
-            print("\(count) labs: up \(up - start) s, down \(monotonicSeconds() - middle) s, \((memory - memoryBefore) / count) KiB each (sleep only)")
+            print("\(count) labs: up \(up - start) s, down \(monotonicSeconds() - middle) s, each \(processes / count) KiB of processes and \(kernel / count) KiB of kernel")
         }
     }
 
-    private func usedKiB() throws -> Int {
+    /// What the kernel holds and cannot take back.
+    private func kernelKiB() throws -> Int {
         let text = try Host.kernel.readText("/proc/meminfo")
-        func value(_ key: String) -> Int {
-            text.split(separator: "\n").first { $0.hasPrefix(key + ":") }.flatMap { Int($0.filter(\.isNumber)) } ?? 0
+        return ["SUnreclaim", "KernelStack", "PageTables", "Percpu"].reduce(0) { sum, key in
+            sum + (text.split(separator: "\n").first { $0.hasPrefix(key + ":") }.flatMap { Int($0.filter(\.isNumber)) } ?? 0)
         }
-        return value("MemTotal") - value("MemFree") - value("Buffers") - value("Cached") - value("SReclaimable")
     }
-}
-}
+
+    /// Proportional set sizes of all processes of the labs.
+    private func processesKiB(_ bench: Bench) throws -> Int {
+        var sum = 0
+        for namespace in bench.sandboxes.controlGroups.namespaces() {
+            for process in bench.sandboxes.controlGroups.processes(namespace) {
+                let text = (try? Host.kernel.readText("/proc/\(process)/smaps_rollup")) ?? ""
+                sum += text.split(separator: "\n").first { $0.hasPrefix("Pss:") }.flatMap { Int($0.filter(\.isNumber)) } ?? 0
+            }
+        }
+        return sum
+    }
+} }
