@@ -83,10 +83,10 @@ import Testing
     @Test func anAdoptedPodKeepsItsStartAndCount() {
         var machine = PodMachine(container: "node", restartPolicy: "Always")
         let started = now.adding(seconds: -500)
-        #expect(machine.handle(.adopted(process: 7, startedAt: started, restarts: 2), now: now) == [.watch(process: 7), .awaitReady, .writeStatus])
-        #expect(machine.startedAt == started && machine.restarts == 2)
+        #expect(machine.handle(.adopted(process: 7, startedAt: started, restarts: 2, wasReady: true), now: now) == [.watch(process: 7), .awaitReady, .writeStatus])
+        #expect(machine.startedAt == started && machine.restarts == 2 && machine.isReady)
         var dead = PodMachine(container: "node", restartPolicy: "Always")
-        #expect(dead.handle(.adopted(process: nil, startedAt: started, restarts: 0), now: now).contains(.waitSeconds(0)))
+        #expect(dead.handle(.adopted(process: nil, startedAt: started, restarts: 0, wasReady: true), now: now).contains(.waitSeconds(0)))
         #expect(dead.handle(.again, now: now) == [.restart])
     }
 }

@@ -90,6 +90,7 @@ package struct ContainerRuntime: Sendable {
             return process
         }
         guard let process else { throw .runtimeFailed(failure) }
+        if !plan.masksPaths { try controlGroups.makeDivisible(plan.namespace, groupName(plan), owner: group.owner) }
         return process
     }
 

@@ -130,6 +130,25 @@ package struct ControlGroups: Sendable {
         }
     }
 
+    /// Moves a container's processes into a leaf of its group and lets the group divide its controllers. Version 2 allows
+    /// controllers only in groups without processes of their own, so a node could run no containers otherwise.
+    package func makeDivisible(_ namespace: String, _ name: String, owner: FileOwner) throws(ContainersProblem) {
+        guard layout.version == .two, let root = layout.roots.first?.path else { return }
+        let group = "\(root)/\(top)/\(namespace)/\(name)"
+        let leaf = group + "/init"
+        try lifting { () throws(KernelProblem) in
+            try kernel.makeDirectory(leaf, mode: 0o755, owner: owner)
+            for file in ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"] { try kernel.changeOwner("\(leaf)/\(file)", owner) }
+            // A process that forks meanwhile leaves a child behind; another round takes it along.
+            for _ in 0..<20 {
+                let left = try kernel.readText(group + "/cgroup.procs").split(separator: "\n")
+                if left.isEmpty { break }
+                for process in left { try? kernel.control(leaf + "/cgroup.procs", String(process)) }
+            }
+            enableControllers(in: group)
+        }
+    }
+
     /// Directories a process must enter to be in the container's group.
     package func directories(_ namespace: String, _ name: String) -> [String] {
         layout.roots.map { "\($0.path)/\(top)/\(namespace)/\(name)" }

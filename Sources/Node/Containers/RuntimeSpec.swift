@@ -91,6 +91,8 @@ package enum RuntimeSpec {
                 ["type": "RLIMIT_CORE", "hard": 0, "soft": 0],
             ],
             "noNewPrivileges": false,
+            // When the whole machine runs out of memory, a node goes before the server does.
+            "oomScoreAdj": 300,
         ]
     }
 

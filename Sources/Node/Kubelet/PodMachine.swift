@@ -14,7 +14,7 @@ package enum PodEvent: Sendable {
     case created(process: Int32)
     /// `isFinal`: trying again would not help.
     case refused(reason: String, message: String, isFinal: Bool)
-    case adopted(process: Int32?, startedAt: Timestamp?, restarts: Int)
+    case adopted(process: Int32?, startedAt: Timestamp?, restarts: Int, wasReady: Bool)
     case ended(ProcessExit)
     case ready(Bool)
     case unhealthy(String)
@@ -104,12 +104,15 @@ package struct PodMachine: Sendable {
         case (.waiting, .observed):
             state = .creating
             return [.create]
-        case (.waiting, .adopted(let process, let started, let restarts)):
+        case (.waiting, .adopted(let process, let started, let restarts, let wasReady)):
             self.restarts = restarts
             hasSandbox = true
             startedAt = started ?? now
             guard let process else { return end(.unknown, now: now) }
             state = .running(process: process)
+            reason = ""
+            // A restart of the server is no news to those who use the node.
+            isReady = wasReady
             return [.watch(process: process), .awaitReady, .writeStatus]
 
         case (.creating, .created(let process)):
@@ -119,8 +122,9 @@ package struct PodMachine: Sendable {
             reason = ""
             message = ""
             return [
-                .watch(process: process), .awaitReady, .writeStatus, .tell(.normal("Created", "Created container: \(container)")),
-                .tell(.normal("Started", "Started container \(container)")),
+                .watch(process: process), .awaitReady, .writeStatus,
+                .tell(.normal("Pulled", "Container image is already present on machine")),
+                .tell(.normal("Created", "Created container: \(container)")), .tell(.normal("Started", "Started container \(container)")),
             ]
         case (.creating, .refused(let reason, let message, let isFinal)):
             self.reason = reason

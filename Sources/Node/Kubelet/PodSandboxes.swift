@@ -33,6 +33,9 @@ package actor PodSandboxes {
     nonisolated let kernel: any Kernel
     nonisolated let threads: KernelThreads
 
+    /// With less space than this on the host's disk no pod is brought up.
+    package static let reservedDiskBytes: UInt64 = 256 << 20
+
     private enum GroupState {
         case changing([CheckedContinuation<Void, Never>])
         case ready(SandboxGroup)
@@ -57,7 +60,7 @@ package actor PodSandboxes {
 
     /// The same on threads that are there, for tests with a kernel that is not Linux.
     package static func open(_ settings: SandboxSettings, kernel: any Kernel, threads: KernelThreads, instance: String) async throws -> PodSandboxes {
-        let paths = StatePaths(state: settings.state)
+        let paths = StatePaths(state: settings.state, images: settings.images)
         let program = try settings.runtime ?? ContainerRuntime.findProgram(kernel: kernel)
         let controlGroups = try ControlGroups(instance: instance, kernel: kernel)
         let groups = SandboxGroups(paths: paths, kernel: kernel, controlGroups: controlGroups)
@@ -87,6 +90,10 @@ package actor PodSandboxes {
 
     /// Brings a pod up and returns the process id of its container. What fails is undone.
     package func create(_ plan: ContainerPlan, address wanted: String?, egress: Egress, record: JSON) async throws -> Int32 {
+        // Disks of nodes are promises; none is given that the machine can no longer keep even a little of.
+        if let usage = try? kernel.usage(ofFileSystem: paths.state), usage.freeBytes < Self.reservedDiskBytes {
+            throw KernelProblem(call: "create", subject: plan.pod, code: Errno.noSpace)
+        }
         let group = try await group(for: plan.namespace, egress: egress)
         let address = try reserve(wanted, namespace: plan.namespace, pod: plan.pod)
         do {
@@ -142,7 +149,7 @@ package actor PodSandboxes {
         defer { wake(namespace, next: nil) }
         let slot = groups.existing(namespace)?.slot
         try await threads.run { [self] () throws in
-            for process in controlGroups.processes(namespace) { try kernel.kill(process, andWaitSeconds: 0) }
+            try killAll(in: namespace)
             if let slot { try networks.destroyRouter(slot: slot) }
             try Self.untilGone(namespace) { () throws(ContainersProblem) in try groups.destroy(namespace) }
         }
@@ -210,6 +217,18 @@ package actor PodSandboxes {
         } catch {
             wake(namespace, next: nil)
             throw error
+        }
+    }
+
+    // Signals all before it waits for any. Those that are children of this process are collected.
+    private nonisolated func killAll(in namespace: String) throws {
+        let processes = controlGroups.processes(namespace).compactMap { process in
+            (try? kernel.processDescriptor(process)).map { (process, $0) }
+        }
+        for (process, _) in processes { try kernel.signal(process, 9) }
+        for (process, descriptor) in processes {
+            waitReadable(descriptor, milliseconds: 5000)
+            _ = kernel.collect(process)
         }
     }
 

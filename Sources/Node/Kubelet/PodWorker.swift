@@ -101,7 +101,10 @@ final class PodWorker: Sendable {
         let status = pod.withLock { $0["status"]?["containerStatuses"]?[0] ?? .null }
         let started = status["state"]?["running"]?["startedAt"]?.string.flatMap { Timestamp(rfc3339: $0) }
         openLog()
-        await handle(.adopted(process: found.process, startedAt: started, restarts: status["restartCount"]?.int ?? 0), &machine, in: &group)
+        await handle(
+            .adopted(
+                process: found.process, startedAt: started, restarts: status["restartCount"]?.int ?? 0, wasReady: status["ready"]?.bool ?? false),
+            &machine, in: &group)
     }
 
     private func handle(_ event: PodEvent, _ machine: inout PodMachine, in group: inout DiscardingTaskGroup) async {

@@ -135,7 +135,7 @@ extension LabNetworks {
               chain input { type filter hook input priority 0; policy accept;
                 iifname "\(Self.uplink)" ct state != { established, related } reject
               }
-              chain postrouting { type nat hook postrouting priority 100; oifname "\(Self.uplink)" masquerade }
+              chain postrouting { type nat hook postrouting priority 100; oifname "\(Self.uplink)" masquerade; }
             }
             """, in: pin)
         // Made again by every open lab: `add` of what exists changes nothing, `flush` and the new rules are one transaction.
@@ -144,13 +144,13 @@ extension LabNetworks {
             add table ip lectern_\(instance)
             flush table ip lectern_\(instance)
             table ip lectern_\(instance) {
-              chain input { type filter hook input priority -10; policy accept; iifname "lt\(instance)*" reject }
+              chain input { type filter hook input priority -10; policy accept; iifname "lt\(instance)*" reject; }
               chain forward { type filter hook forward priority -10; policy accept;
                 iifname "lt\(instance)*" oifname "lt\(instance)*" reject
                 iifname "lt\(instance)*" ip daddr { \(Self.refused.joined(separator: ", ")) } reject
                 oifname "lt\(instance)*" ct state != { established, related } reject
               }
-              chain postrouting { type nat hook postrouting priority 100; ip saddr \(Self.uplinks) masquerade }
+              chain postrouting { type nat hook postrouting priority 100; ip saddr \(Self.uplinks) masquerade; }
             }
             """, in: nil)
     }
