@@ -64,7 +64,14 @@ struct Server {
                 publicOrigin: configuration.publicURL.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }, version: Self.version))
 
         let front = WebServer(configuration: webConfiguration(ports), handler: gateway)
+        let kubernetes = WebServer(configuration: try kubernetesConfiguration(), handler: KubernetesFront(server: api))
         _ = try await front.start()
+        do {
+            _ = try await kubernetes.start()
+        } catch {
+            await front.stop()
+            throw error
+        }
         announce(accounts)
         let signals = SignalWatch([SIGTERM, SIGINT, SIGHUP])
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -84,6 +91,7 @@ struct Server {
             log.info("stopping; labs go on")
             group.cancelAll()
             await front.stop()
+            await kubernetes.stop()
         }
     }
 
@@ -106,6 +114,12 @@ struct Server {
         web.frontDoor = ports
         web.customHeaders = ["x-lectern-csrf"]
         return web
+    }
+
+    private func kubernetesConfiguration() throws -> WebServerConfiguration {
+        let address = configuration.kubernetesListen
+        let files = try ClusterCertificates(folder: configuration.pkiPath).serverFiles(host: address.host)
+        return WebServerConfiguration(address: address.host, port: UInt16(address.port), tls: files)
     }
 
     private func announce(_ accounts: Accounts) {
