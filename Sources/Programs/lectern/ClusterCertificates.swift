@@ -45,7 +45,7 @@ struct ClusterCertificates {
         {
             return TLSFiles(certificate: certificatePath, key: keyPath, clientCA: folder + "/ca.crt")
         }
-        let identity = try authority.issueServer(commonName: "lectern", names: names.filter { $0 != "0.0.0.0" && $0 != "::" })
+        let identity = try authority.issueServer(commonName: "lectern-kubernetes", names: names.filter { $0 != "0.0.0.0" && $0 != "::" })
         try Self.write(keyPath, identity.key.pem)
         try Self.write(certificatePath, identity.certificate.pem)
         try Self.write(folder + "/server.names", marker)
