@@ -186,7 +186,7 @@ package struct LabObjects: Sendable {
                                 "lectern.dev/pids": JSON(String(spec.pidsPerNode ?? 1024)),
                             ],
                             // Nodes of labs idle most of the time: what they may use is capped, what is set aside is little.
-                            "requests": ["cpu": "10m", "memory": "16Mi"],
+                            "requests": ["cpu": "10m", "memory": "16Mi", "ephemeral-storage": "16Mi", "lectern.dev/pids": "16"],
                         ],
                         "securityContext": [
                             "procMount": "Unmasked", "seccompProfile": ["type": "RuntimeDefault"],

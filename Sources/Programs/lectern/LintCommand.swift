@@ -1,5 +1,6 @@
 // `lectern lint`: the faults of workshops, with file, line and repair.
 internal import ArgumentParser
+internal import Labs
 internal import Workshops
 
 struct LintCommand: ParsableCommand {
@@ -9,7 +10,7 @@ struct LintCommand: ParsableCommand {
     func run() throws {
         var errors = 0
         for path in paths {
-            let problems = Lint.lint(path)
+            let problems = Lint.lint(path, maximumNodes: Cap.nodesPerLab.row.standard)
             errors += problems.count { $0.severity == .error }
             for problem in problems { print(problem) }
             if problems.isEmpty { print("\(path): right") }
