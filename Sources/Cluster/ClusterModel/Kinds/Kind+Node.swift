@@ -1,4 +1,4 @@
-// The kind Node.
+// The kind Node: its schema, columns and checks.
 internal import Essentials
 internal import OrderedCollections
 
