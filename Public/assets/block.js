@@ -6,7 +6,7 @@ import { tookWords } from "./words.js";
 
 /**
  * What runs blocks; the lesson page sets it.
- * @type {{terminals: import("./terminals.js").Terminals | null, needLab: () => Promise<boolean>, nodes: () => string[], show: (view: import("./terminal-view.js").TerminalView) => void,
+ * @type {{terminals: import("./terminals.js").Terminals | null, needLab: (number: string | undefined) => Promise<boolean>, nodes: () => string[], show: (view: import("./terminal-view.js").TerminalView) => void,
  *   changed: (block: LessonBlock) => void}}
  */
 export const stage = { terminals: null, needLab: async () => false, nodes: () => [], show: () => {}, changed: () => {} };
@@ -42,8 +42,11 @@ function askBusy(view, runs) {
  * @returns {Promise<{view: import("./terminal-view.js").TerminalView, how: "run" | "type" | "wait"} | {refused: string}>}
  */
 async function terminalFor(number, runs) {
-  if (!stage.terminals?.views.length && !await stage.needLab()) return { refused: "" };
   let view = stage.terminals?.target(number) ?? null;
+  if (!view) {
+    if (!await stage.needLab(number)) return { refused: "" };
+    view = stage.terminals?.target(number) ?? null;
+  }
   if (!view) return { refused: number && !stage.nodes().includes(`node${number}`) ? `This lab has no node${number}.` : "There is no terminal for this yet. Try again in a moment." };
   if (view.dead) return { refused: `The shell of ${view.label} has ended. Start a new one first.` };
   if (!view.busy) return { view, how: "run" };
@@ -230,6 +233,7 @@ export class LessonBlock extends HTMLElement {
       this.#running(view, index);
       const end = await view.run(commands[index]);
       this.#marker = view.marker;
+      if ("gone" in end && !view.integrated) continue;
       if ("gone" in end) {
         this.setState("failed", `Its end was not seen: ${end.gone}`);
         return;
@@ -243,6 +247,10 @@ export class LessonBlock extends HTMLElement {
         announce(`Failed with exit status ${end.status}`);
         return;
       }
+    }
+    if (!view.integrated) {
+      this.setState("typed", "Typed; this shell does not tell how its commands end");
+      return;
     }
     this.setState("done", `Done in ${tookWords(performance.now() - started)}`);
     announce("Done");

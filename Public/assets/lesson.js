@@ -34,7 +34,11 @@ const progress = new Progress(name);
  * @type {Set<number>}
  */
 const warned = new Set();
-/** @type {((ready: boolean) => void)[]} */ let waitingForLab = [];
+/**
+ * Clicks on blocks that wait for a terminal.
+ * @type {{number: string | undefined, resolve: (ready: boolean) => void}[]}
+ */
+let waitingForLab = [];
 
 const lesson = byId("lesson");
 const pane = byId("terminal-pane");
@@ -81,9 +85,11 @@ function draw() {
       terminals.addEventListener("terminal-attached", event => recallRunning(/** @type {any} */ (event.target)));
       setTimeout(() => coach(), 600);
     } else terminals.follow(lab);
-    if (terminals.views.length) for (const resolve of waitingForLab.splice(0)) resolve(true);
+    const isThere = (/** @type {string | undefined} */ number) => lab.state === "ready" || Boolean(terminals?.target(number));
+    for (const { number, resolve } of waitingForLab) if (isThere(number)) resolve(true);
+    waitingForLab = waitingForLab.filter(({ number }) => !isThere(number));
   }
-  if (problem || lab?.state === "failed") for (const resolve of waitingForLab.splice(0)) resolve(false);
+  if (problem || lab?.state === "failed") for (const { resolve } of waitingForLab.splice(0)) resolve(false);
   for (const id of ["nodes-button", "ports-button"]) byId(id).hidden = !terminals;
   byId("link-state").hidden = !store.running;
   tick();
@@ -214,15 +220,15 @@ stage.show = view => {
   terminals?.activate(view);
 };
 stage.nodes = () => store.lab?.nodes.map(node => node.name) ?? [];
-stage.needLab = async () => {
+stage.needLab = async number => {
   if (!store.running) {
     const answer = await dialog({ title: "Start the lab first?", body: [h("p", {}, "This runs on machines of your own, which are not there yet. They are usually ready in about a second.")], actions: [{ value: "start", words: "Start and run it", kind: "primary" }] });
     if (!answer) return false;
     problem = null;
     store.start();
   }
-  const ready = await new Promise(resolve => waitingForLab.push(resolve));
-  return ready;
+  if (store.lab?.state === "ready") return true;
+  return new Promise(resolve => waitingForLab.push({ number, resolve }));
 };
 const runningKey = `lectern.running.${name}`;
 stage.changed = block => {

@@ -9,6 +9,8 @@ import { loadXterm } from "./xterm-loader.js";
 const scrollbackLines = 10_000;
 /** How long a click waits for the prompt after a command ended, before it types anyway. */
 const promptPatienceMilliseconds = 800;
+/** And for the first prompt of a shell; one that has told of none by then tells of none at all. */
+const firstPromptPatienceMilliseconds = 2500;
 /** While the split is dragged the program is told of the size at most this often. */
 const resizeDelayMilliseconds = 80;
 /** xterm.js has work for later frames and idle moments, which fails on a disposed terminal. */
@@ -49,6 +51,7 @@ export class TerminalView extends HTMLElement {
   #program = "";
   #ready = false;
   #integrated = false;
+  /** The shell tells nothing of its prompts. */ #silent = false;
   #dead = false;
   #startedAt = 0;
   #keys = new KeyRow(text => this.#session?.send(text), () => this.#term?.modes.applicationCursorKeysMode ?? false);
@@ -265,15 +268,20 @@ export class TerminalView extends HTMLElement {
     this.#ready = false;
     this.#startedAt = performance.now();
     this.#session.send(`${clear}${this.#pasted(command)}\r`);
+    if (this.#silent) return Promise.resolve({ gone: "this shell does not tell" });
     return new Promise(resolve => this.#waitingForEnd.push(resolve));
   }
 
   /** Resolves when no program holds the terminal. */
   free() {
-    if (!this.busy && (this.#ready || !this.#integrated)) return Promise.resolve();
+    if (!this.busy && (this.#ready || this.#silent)) return Promise.resolve();
     return new Promise(resolve => {
       this.#waitingForPrompt.push(() => resolve(undefined));
-      if (!this.busy) setTimeout(() => this.#promptFree(), promptPatienceMilliseconds);
+      if (this.busy) return;
+      setTimeout(() => {
+        this.#silent = !this.#integrated;
+        this.#promptFree();
+      }, this.#integrated ? promptPatienceMilliseconds : firstPromptPatienceMilliseconds);
     });
   }
 
@@ -351,6 +359,7 @@ export class TerminalView extends HTMLElement {
       }
       case "prompt":
         this.#integrated = true;
+        this.#silent = false;
         this.#ready = true;
         this.#setBusy({ running: false, foreground: false, program: "" });
         this.#promptFree();

@@ -39,6 +39,14 @@ def test_blocks_run_and_tell_how_it_went(lesson):
     assert re.search(r"^slept$", screen(lesson, 1), re.M)
 
 
+def test_click_before_the_lab_starts_it(page, site):
+    page.goto(site.lesson)
+    block(page, "sleep 2").locator(".run").click()
+    page.get_by_role("dialog").get_by_role("button", name="Start and run it").click()
+    expect(block(page, "sleep 2")).to_have_attribute("state", "done")
+    assert re.search(r"^slept$", screen(page, 1), re.M)
+
+
 def test_typing_and_inline_commands(lesson):
     terminal(lesson, 1).click()
     lesson.keyboard.type("echo typed-$((40+2))\n")
