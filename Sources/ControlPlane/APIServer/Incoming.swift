@@ -17,16 +17,29 @@ extension APIServer {
             throw ClusterProblem(code: 413, reason: "RequestEntityTooLarge", message: "Request entity too large: limit is \(Self.bodyLimitBytes)")
         }
         let type = (request.header("content-type") ?? "application/json").prefix { $0 != ";" }.trimmed.lowercased()
-        let isProtobuf = type.contains("protobuf") || request.body.starts(with: [0x6B, 0x38, 0x73, 0x00])
-        guard !isProtobuf, type.contains("json") || type.contains("yaml") || type == "*/*" else {
+        if type == "application/vnd.kubernetes.protobuf" || request.body.starts(with: Protobuf.magic) { return try protobuf(request.body) }
+        guard type.contains("json") || type.contains("yaml") || type == "*/*" else {
             throw .unsupportedMediaType(
-                "the body of the request was in an unknown format - accepted media types include: application/json")
+                "the body of the request was in an unknown format - accepted media types include: application/json, application/vnd.kubernetes.protobuf")
         }
         do throws(JSONError) { return try JSON(parsing: request.body) } catch {
             guard !type.contains("yaml") else {
                 throw .unsupportedMediaType("YAML bodies are not supported here; send the same document as JSON")
             }
             throw .badRequest("couldn't get version/kind; json parse error: \(error.message)")
+        }
+    }
+
+    private func protobuf(_ body: [UInt8]) throws(ClusterProblem) -> JSON {
+        do throws(DecodingFailure) {
+            return try Protobuf(table: schema.types).decode(body) { apiVersion, kind in
+                switch kind {
+                case "DeleteOptions", "Binding", "Eviction": kind
+                default: schema.kind(apiVersion: apiVersion, kind: kind)?.type
+                }
+            }
+        } catch {
+            throw .badRequest(error.message)
         }
     }
 

@@ -1,4 +1,4 @@
-// Keeps what a ResourceQuota says is used up to date; admission counts for itself and does not wait for this..
+// Keeps what a ResourceQuota says is used up to date; admission counts for itself and does not wait for this.
 internal import ClusterClient
 internal import ClusterModel
 internal import Essentials

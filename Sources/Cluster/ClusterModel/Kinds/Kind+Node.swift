@@ -1,4 +1,4 @@
-// The kind Node: its schema, columns and checks.
+// The kind Node: its rules and columns.
 internal import Essentials
 internal import OrderedCollections
 

@@ -2,11 +2,12 @@
 //
 // Notation. `@Name text` begins a type; each line below it is a field:
 //     NUMBER NAME TYPE FLAGS | text
-// NUMBER is the protobuf field number (0: none). TYPE is string, bool, int32, int64, double, quantity, intstr (a number or a
+// NUMBER is the protobuf field number (0: none), or `2.19`: number 19 in a message that protobuf embeds as number 2. TYPE is string, bool, int32, int64, double, quantity, intstr (a number or a
 // string), time, microtime, bytes (base64), any (free form), a type's name, `[]T` or `{}T` (a map from strings).
 // FLAGS: `required`; `=VALUE` a default; `key=F` a list whose elements strategic merge tells apart by F; `keys=F,G` the same for
 // server-side apply where it differs; `merge` a list of scalars that merges as a set; `atomic` replaced as a whole; `retain` a
-// union of which a patch keeps only the members it names; `enum=A,B` the allowed values; `min=N`; `keep` stays even when empty.
+// union of which a patch keeps only the members it names; `enum=A,B` the allowed values; `min=N`; `keep` stays even when empty;
+// `ptr` a scalar whose zero is a value, not an absence.
 package import Essentials
 internal import Synchronization
 
@@ -19,6 +20,8 @@ package indirect enum FieldType: Sendable, Hashable {
 
 package struct Field: Sendable {
     package let number: Int
+    /// The number of the embedding message, where protobuf has one that JSON has not.
+    package var embeddedIn: Int?
     package let name: String
     package let type: FieldType
     package let doc: String
@@ -35,6 +38,8 @@ package struct Field: Sendable {
     package var allowed: [String] = []
     package var minimum: Int64?
     package var staysWhenEmpty = false
+    /// A pointer in Go: zero is a value, not an absence.
+    package var isPointer = false
 }
 
 package final class ObjectType: Sendable {
@@ -98,9 +103,11 @@ package final class TypeTable: Sendable {
     private static func parseField(_ line: Substring) -> Field {
         let halves = line.split(separator: "|", maxSplits: 1)
         let words = halves[0].split(separator: " ")
-        guard words.count >= 3, let number = Int(words[0]) else { preconditionFailure("not a field: \(line)") }
+        let numbers = words.first?.split(separator: ".").compactMap { Int($0) } ?? []
+        guard words.count >= 3, let number = numbers.last else { preconditionFailure("not a field: \(line)") }
         let doc = halves.count > 1 ? String(halves[1].drop { $0 == " " }) : ""
         var field = Field(number: number, name: String(words[1]), type: parseType(words[2]), doc: doc)
+        if numbers.count == 2 { field.embeddedIn = numbers[0] }
         for flag in words.dropFirst(3) {
             let parts = flag.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = parts.count > 1 ? String(parts[1]) : ""
@@ -116,6 +123,7 @@ package final class TypeTable: Sendable {
             case "retain": field.retainsKeys = true
             case "enum": field.allowed = value.split(separator: ",").map(String.init)
             case "min": field.minimum = Int64(value)
+            case "ptr": field.isPointer = true
             case "keep": field.staysWhenEmpty = true
             default: preconditionFailure("an unknown flag \(flag) in: \(line)")
             }

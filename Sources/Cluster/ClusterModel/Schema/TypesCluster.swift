@@ -122,22 +122,22 @@ extension TypesText {
 
         @LeaseSpec Who holds a lease and for how long.
         1 holderIdentity string | The holder.
-        2 leaseDurationSeconds int32 | Seconds it lasts without renewal.
+        2 leaseDurationSeconds int32 ptr | Seconds it lasts without renewal.
         3 acquireTime microtime | When it was taken.
         4 renewTime microtime | When it was last renewed.
-        5 leaseTransitions int32 | How often the holder changed.
+        5 leaseTransitions int32 ptr | How often the holder changed.
         6 strategy string | How the next holder is chosen.
         7 preferredHolder string | The holder it should go to.
 
         @ConfigMap Settings as keys and values.
         1 metadata ObjectMeta | Name, labels and the like.
-        4 immutable bool | The data cannot change any more.
+        4 immutable bool ptr | The data cannot change any more.
         2 data {}string | Values as text.
         3 binaryData {}bytes | Values as bytes, in base64.
 
         @Secret Values that not everyone should see.
         1 metadata ObjectMeta | Name, labels and the like.
-        5 immutable bool | The data cannot change any more.
+        5 immutable bool ptr | The data cannot change any more.
         2 data {}bytes | Values as bytes, in base64.
         4 stringData {}string | Values as text; only written, and merged into data.
         3 type string =Opaque | What it is for.

@@ -13,18 +13,18 @@ extension TypesText {
         2 containers []Container key=name required | The containers of the pod. At least one; the set cannot change later.
         34 ephemeralContainers []EphemeralContainer key=name | Containers added for debugging while the pod runs.
         3 restartPolicy string =Always enum=Always,OnFailure,Never | What happens when a container ends.
-        4 terminationGracePeriodSeconds int64 =30 min=0 | Seconds between the request to stop and the kill.
-        5 activeDeadlineSeconds int64 | Seconds after which the pod is ended and counts as failed.
+        4 terminationGracePeriodSeconds int64 ptr =30 min=0 | Seconds between the request to stop and the kill.
+        5 activeDeadlineSeconds int64 ptr | Seconds after which the pod is ended and counts as failed.
         6 dnsPolicy string =ClusterFirst enum=ClusterFirstWithHostNet,ClusterFirst,Default,None | Where names are resolved.
         7 nodeSelector {}string atomic | Labels that the node must have.
         8 serviceAccountName string | The service account that the pod acts as.
         9 serviceAccount string | Old name of serviceAccountName.
-        21 automountServiceAccountToken bool | Whether a token of the service account is mounted.
+        21 automountServiceAccountToken bool ptr | Whether a token of the service account is mounted.
         10 nodeName string | The node the pod runs on. Set by the scheduler.
         11 hostNetwork bool | Use the node's own network.
         12 hostPID bool | Use the node's own process ids.
         13 hostIPC bool | Use the node's own IPC objects.
-        27 shareProcessNamespace bool | Containers see each other's processes.
+        27 shareProcessNamespace bool ptr | Containers see each other's processes.
         14 securityContext PodSecurityContext ={} | Security settings of the whole pod.
         15 imagePullSecrets []LocalObjectReference key=name | Secrets with which images are pulled.
         16 hostname string | The pod's own host name. Its name where empty.
@@ -34,17 +34,17 @@ extension TypesText {
         22 tolerations []Toleration atomic | Taints of nodes that do not keep the pod away.
         23 hostAliases []HostAlias key=ip | Lines added to the pod's /etc/hosts.
         24 priorityClassName string | Names the pod's priority.
-        25 priority int32 | The priority as a number.
+        25 priority int32 ptr | The priority as a number.
         26 dnsConfig PodDNSConfig | Additions to the pod's resolver settings.
         28 readinessGates []PodReadinessGate atomic | Further conditions without which the pod is not ready.
         29 runtimeClassName string | The runtime class that runs the pod.
-        30 enableServiceLinks bool =true | Put the addresses of services into the environment.
+        30 enableServiceLinks bool ptr =true | Put the addresses of services into the environment.
         31 preemptionPolicy string enum=Never,PreemptLowerPriority | Whether the pod may push out others.
         32 overhead {}quantity | Resources that running the pod itself costs.
         33 topologySpreadConstraints []TopologySpreadConstraint key=topologyKey keys=topologyKey,whenUnsatisfiable | How pods spread over zones or nodes.
-        35 setHostnameAsFQDN bool | Use the full name as the host name.
+        35 setHostnameAsFQDN bool ptr | Use the full name as the host name.
         36 os PodOS | The operating system that the containers are for.
-        37 hostUsers bool | Use the node's own user ids; false gives the pod a user namespace.
+        37 hostUsers bool ptr | Use the node's own user ids; false gives the pod a user namespace.
         38 schedulingGates []PodSchedulingGate key=name | Names of those who must agree before the pod is scheduled.
         39 resourceClaims []PodResourceClaim key=name retain | Claims for devices.
         40 resources ResourceRequirements | Resources of the whole pod.
@@ -52,12 +52,12 @@ extension TypesText {
         @PodSecurityContext Security settings of all containers of a pod.
         1 seLinuxOptions SELinuxOptions | SELinux label.
         8 windowsOptions any | Settings for Windows; unused here.
-        2 runAsUser int64 | User id of the processes.
-        6 runAsGroup int64 | Group id of the processes.
-        3 runAsNonRoot bool | Refuse to run as user 0.
+        2 runAsUser int64 ptr | User id of the processes.
+        6 runAsGroup int64 ptr | Group id of the processes.
+        3 runAsNonRoot bool ptr | Refuse to run as user 0.
         4 supplementalGroups []int64 atomic | Further groups of the processes.
         12 supplementalGroupsPolicy string | How the groups of the image count.
-        5 fsGroup int64 | Group that owns the volumes.
+        5 fsGroup int64 ptr | Group that owns the volumes.
         9 fsGroupChangePolicy string enum=OnRootMismatch,Always | When the owner of volumes is changed.
         7 sysctls []Sysctl atomic | Kernel settings of the pod's namespaces.
         10 seccompProfile SeccompProfile | System calls that are allowed.
@@ -87,7 +87,7 @@ extension TypesText {
         2 operator string enum=Exists,Equal | How the value is compared. Equal where empty.
         3 value string | The taint's value.
         4 effect string enum=NoSchedule,PreferNoSchedule,NoExecute | The effect; empty means all.
-        5 tolerationSeconds int64 | Seconds that a NoExecute taint is tolerated.
+        5 tolerationSeconds int64 ptr | Seconds that a NoExecute taint is tolerated.
 
         @HostAlias A line of /etc/hosts.
         1 ip string required | The address.
@@ -100,7 +100,7 @@ extension TypesText {
 
         @PodDNSConfigOption A resolver option.
         1 name string | The name.
-        2 value string | The value.
+        2 value string ptr | The value.
 
         @PodReadinessGate A condition without which the pod is not ready.
         1 conditionType string required | The condition's type.
@@ -121,7 +121,7 @@ extension TypesText {
         2 topologyKey string required | The node label that makes the groups.
         3 whenUnsatisfiable string required enum=DoNotSchedule,ScheduleAnyway | What happens when it cannot be kept.
         4 labelSelector LabelSelector | The pods that are counted.
-        5 minDomains int32 | The least number of groups.
+        5 minDomains int32 ptr | The least number of groups.
         6 nodeAffinityPolicy string enum=Honor,Ignore | Whether nodes out of the pod's reach count.
         7 nodeTaintsPolicy string enum=Honor,Ignore | Whether tainted nodes count.
         8 matchLabelKeys []string atomic | Labels whose values must be the same.

@@ -29,9 +29,12 @@ extension TypesText {
 
         """
 
+    /// The same fields as protobuf embeds them in another message.
+    private static let embeddedContainerFields = containerFields.split(separator: "\n").map { "1." + $0 + "\n" }.joined()
+
     static let podParts = "@Container A program to run in a pod.\n" + containerFields
-        + "\n@EphemeralContainer A program added to a running pod for debugging.\n" + containerFields
-        + "25 targetContainerName string | The container whose processes it sees.\n"
+        + "\n@EphemeralContainer A program added to a running pod for debugging.\n" + embeddedContainerFields
+        + "2 targetContainerName string | The container whose processes it sees.\n"
         + """
 
         @ContainerPort A port that a container serves.
@@ -58,13 +61,13 @@ extension TypesText {
         3 secretRef OptionalReference | The Secret.
 
         @OptionalReference An object of the namespace that may be missing.
-        1 name string | The name.
-        2 optional bool | Whether it may be missing.
+        1.1 name string | The name.
+        2 optional bool ptr | Whether it may be missing.
 
         @KeySelector A key of an object of the namespace.
-        1 name string | The object.
+        1.1 name string | The object.
         2 key string required | The key.
-        3 optional bool | Whether it may be missing.
+        3 optional bool ptr | Whether it may be missing.
 
         @ObjectFieldSelector A field of the pod.
         1 apiVersion string =v1 | The version of the field names.
@@ -102,16 +105,16 @@ extension TypesText {
         2 devicePath string required | Where.
 
         @Probe How a container's health is asked.
-        11 exec ExecAction | Run a command.
-        12 httpGet HTTPGetAction | Ask over HTTP.
-        13 tcpSocket TCPSocketAction | Open a connection.
-        14 grpc GRPCAction | Ask over gRPC.
+        1.1 exec ExecAction | Run a command.
+        1.2 httpGet HTTPGetAction | Ask over HTTP.
+        1.3 tcpSocket TCPSocketAction | Open a connection.
+        1.4 grpc GRPCAction | Ask over gRPC.
         2 initialDelaySeconds int32 min=0 | Seconds before the first time.
         3 timeoutSeconds int32 =1 min=1 | Seconds to wait for an answer.
         4 periodSeconds int32 =10 min=1 | Seconds between two times.
         5 successThreshold int32 =1 min=1 | Successes in a row that count.
         6 failureThreshold int32 =3 min=1 | Failures in a row that count.
-        7 terminationGracePeriodSeconds int64 min=1 | Overrides the pod's for a failed probe.
+        7 terminationGracePeriodSeconds int64 ptr min=1 | Overrides the pod's for a failed probe.
 
         @ExecAction A command.
         1 command []string atomic | Program and arguments; no shell.
@@ -151,14 +154,14 @@ extension TypesText {
 
         @SecurityContext Security settings of a container.
         1 capabilities Capabilities | Capabilities added and dropped.
-        2 privileged bool | Run without protection.
+        2 privileged bool ptr | Run without protection.
         3 seLinuxOptions SELinuxOptions | SELinux label.
         10 windowsOptions any | Settings for Windows; unused here.
-        4 runAsUser int64 | User id.
-        8 runAsGroup int64 | Group id.
-        5 runAsNonRoot bool | Refuse to run as user 0.
-        6 readOnlyRootFilesystem bool | Mount the root read-only.
-        7 allowPrivilegeEscalation bool | Whether a process may gain rights.
+        4 runAsUser int64 ptr | User id.
+        8 runAsGroup int64 ptr | Group id.
+        5 runAsNonRoot bool ptr | Refuse to run as user 0.
+        6 readOnlyRootFilesystem bool ptr | Mount the root read-only.
+        7 allowPrivilegeEscalation bool ptr | Whether a process may gain rights.
         9 procMount string enum=Default,Unmasked | Whether parts of /proc are hidden.
         11 seccompProfile SeccompProfile | System calls that are allowed.
         12 appArmorProfile AppArmorProfile | AppArmor profile.
@@ -169,21 +172,21 @@ extension TypesText {
 
         @Volume Storage of a pod, from one source.
         1 name string required | The name in this pod.
-        2 hostPath HostPathVolumeSource | A path of the node.
-        3 emptyDir EmptyDirVolumeSource | An empty directory that lives as long as the pod.
-        7 secret SecretVolumeSource | The keys of a Secret as files.
-        11 persistentVolumeClaim PersistentVolumeClaimVolumeSource | A claim of the namespace.
-        17 downwardAPI DownwardAPIVolumeSource | Fields of the pod as files.
-        20 configMap ConfigMapVolumeSource | The keys of a ConfigMap as files.
-        27 projected ProjectedVolumeSource | Several sources in one directory.
-        9 nfs NFSVolumeSource | An NFS export.
-        28 csi CSIVolumeSource | A CSI driver's volume.
-        29 ephemeral any | A claim that lives as long as the pod.
-        30 image ImageVolumeSource | The files of an image.
+        2.1 hostPath HostPathVolumeSource | A path of the node.
+        2.2 emptyDir EmptyDirVolumeSource | An empty directory that lives as long as the pod.
+        2.6 secret SecretVolumeSource | The keys of a Secret as files.
+        2.10 persistentVolumeClaim PersistentVolumeClaimVolumeSource | A claim of the namespace.
+        2.16 downwardAPI DownwardAPIVolumeSource | Fields of the pod as files.
+        2.19 configMap ConfigMapVolumeSource | The keys of a ConfigMap as files.
+        2.26 projected ProjectedVolumeSource | Several sources in one directory.
+        2.7 nfs NFSVolumeSource | An NFS export.
+        2.28 csi CSIVolumeSource | A CSI driver's volume.
+        2.29 ephemeral any | A claim that lives as long as the pod.
+        2.30 image ImageVolumeSource | The files of an image.
 
         @HostPathVolumeSource A path of the node.
         1 path string required | The path.
-        2 type string ="" | What it must be: Directory, File, DirectoryOrCreate, ….
+        2 type string ptr ="" | What it must be: Directory, File, DirectoryOrCreate, ….
 
         @EmptyDirVolumeSource An empty directory.
         1 medium string | Memory keeps it in memory.
@@ -192,19 +195,19 @@ extension TypesText {
         @SecretVolumeSource Keys of a Secret.
         1 secretName string | The Secret.
         2 items []KeyToPath atomic | The keys; all where empty.
-        3 defaultMode int32 =420 | The mode of the files.
-        4 optional bool | Whether it may be missing.
+        3 defaultMode int32 ptr =420 | The mode of the files.
+        4 optional bool ptr | Whether it may be missing.
 
         @ConfigMapVolumeSource Keys of a ConfigMap.
-        1 name string | The ConfigMap.
+        1.1 name string | The ConfigMap.
         2 items []KeyToPath atomic | The keys; all where empty.
-        3 defaultMode int32 =420 | The mode of the files.
-        4 optional bool | Whether it may be missing.
+        3 defaultMode int32 ptr =420 | The mode of the files.
+        4 optional bool ptr | Whether it may be missing.
 
         @KeyToPath A key as a file.
         1 key string required | The key.
         2 path string required | The file.
-        3 mode int32 | Its mode.
+        3 mode int32 ptr | Its mode.
 
         @PersistentVolumeClaimVolumeSource A claim.
         1 claimName string required | The claim.
@@ -212,17 +215,17 @@ extension TypesText {
 
         @DownwardAPIVolumeSource Fields of the pod as files.
         1 items []DownwardAPIVolumeFile atomic | The files.
-        2 defaultMode int32 =420 | The mode of the files.
+        2 defaultMode int32 ptr =420 | The mode of the files.
 
         @DownwardAPIVolumeFile A field as a file.
         1 path string required | The file.
         2 fieldRef ObjectFieldSelector | The field.
         3 resourceFieldRef ResourceFieldSelector | The resource.
-        4 mode int32 | Its mode.
+        4 mode int32 ptr | Its mode.
 
         @ProjectedVolumeSource Several sources.
         1 sources []VolumeProjection atomic | The sources.
-        2 defaultMode int32 =420 | The mode of the files.
+        2 defaultMode int32 ptr =420 | The mode of the files.
 
         @VolumeProjection One source.
         1 secret SecretProjection | A Secret.
@@ -232,16 +235,16 @@ extension TypesText {
         5 clusterTrustBundle any | Certificates to trust.
 
         @SecretProjection Keys of an object.
-        1 name string | The object.
+        1.1 name string | The object.
         2 items []KeyToPath atomic | The keys; all where empty.
-        4 optional bool | Whether it may be missing.
+        4 optional bool ptr | Whether it may be missing.
 
         @DownwardAPIProjection Fields of the pod.
         1 items []DownwardAPIVolumeFile atomic | The files.
 
         @ServiceAccountTokenProjection A token of the pod's service account.
         1 audience string | Whom the token is for.
-        2 expirationSeconds int64 =3600 | How long it is valid.
+        2 expirationSeconds int64 ptr =3600 | How long it is valid.
         3 path string required | The file.
 
         @NFSVolumeSource An NFS export.
@@ -251,7 +254,7 @@ extension TypesText {
 
         @CSIVolumeSource A CSI driver's volume.
         1 driver string required | The driver.
-        2 readOnly bool | Mount it read-only.
+        2 readOnly bool ptr | Mount it read-only.
         3 fsType string | The file system.
         4 volumeAttributes {}string | Settings for the driver.
         5 nodePublishSecretRef LocalObjectReference | A Secret for the driver.

@@ -45,7 +45,7 @@ extension TypesText {
         6 image string required | The image it runs.
         7 imageID string required | The image's digest.
         8 containerID string | The runtime's name for it.
-        9 started bool | Whether it passed its startup probe.
+        9 started bool ptr | Whether it passed its startup probe.
         10 allocatedResources {}quantity | What the node set aside for it.
         11 resources ResourceRequirements | The limits in force.
         12 volumeMounts []VolumeMountStatus key=mountPath | The mounts in force.

@@ -23,7 +23,7 @@ extension TypesText {
         @NetworkPolicyPort A port or a range of ports.
         1 protocol string =TCP enum=TCP,UDP,SCTP | The protocol.
         2 port intstr | The port, by number or name.
-        3 endPort int32 | The last port of a range.
+        3 endPort int32 ptr | The last port of a range.
 
         @NetworkPolicyPeer The other end of a connection.
         1 podSelector LabelSelector | Pods.

@@ -12,7 +12,7 @@ enum TypesText {
         7 generation int64 | Counts the changes of the desired state. Set by the server.
         8 creationTimestamp time | When the object was created. Set by the server.
         9 deletionTimestamp time | When the object will be gone. Set by the server when a deletion is asked for.
-        10 deletionGracePeriodSeconds int64 | Seconds the object may take to end. Set with deletionTimestamp.
+        10 deletionGracePeriodSeconds int64 ptr | Seconds the object may take to end. Set with deletionTimestamp.
         11 labels {}string | Keys and values that selectors can select by.
         12 annotations {}string | Keys and values that tools keep with the object; not for selecting.
         13 ownerReferences []OwnerReference key=uid | The objects this one depends on. It is deleted when all of them are gone.
@@ -24,8 +24,8 @@ enum TypesText {
         1 kind string required | The owner's kind.
         3 name string required | The owner's name.
         4 uid string required | The owner's uid.
-        6 controller bool | Whether the owner manages this object as its controller.
-        7 blockOwnerDeletion bool | Whether the owner stays until this object is gone in a foreground deletion.
+        6 controller bool ptr | Whether the owner manages this object as its controller.
+        7 blockOwnerDeletion bool ptr | Whether the owner stays until this object is gone in a foreground deletion.
 
         @ManagedFieldsEntry Fields set by one manager in one way.
         1 manager string | Who.
@@ -61,6 +61,18 @@ enum TypesText {
         5 apiVersion string | Its API version.
         6 resourceVersion string | The version it had.
         7 fieldPath string | The part meant, such as spec.containers{node}.
+
+        @DeleteOptions How an object is deleted.
+        1 gracePeriodSeconds int64 ptr | Seconds the object may take to end.
+        2 preconditions Preconditions | What must hold.
+        3 orphanDependents bool ptr | Old form of propagationPolicy.
+        4 propagationPolicy string ptr | What happens to what the object owns: Orphan, Background or Foreground.
+        5 dryRun []string atomic | All: only try.
+        6 ignoreStoreReadErrorWithClusterBreakingPotential bool ptr | Unused.
+
+        @Preconditions What must hold for a deletion.
+        1 uid string ptr | The object's uid.
+        2 resourceVersion string ptr | The object's version.
 
         @LocalObjectReference Points at an object of the same namespace.
         1 name string | The name.

@@ -1,1 +1,0 @@
-// Placeholder of the test room ClusterTests until its first suite lands.

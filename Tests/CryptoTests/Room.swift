@@ -1,1 +1,0 @@
-// Placeholder of the test room CryptoTests until its first suite lands.

@@ -1,1 +1,0 @@
-// Placeholder of the test room DatabaseTests until its first suite lands.
