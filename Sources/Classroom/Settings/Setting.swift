@@ -101,8 +101,9 @@ package struct Setting: Sendable {
 
     private static func absolute(_ text: String, _ folder: String) -> String? {
         guard !text.isEmpty, !text.contains("\0") else { return nil }
-        if text.hasPrefix("/") { return text }
-        return folder.hasSuffix("/") ? folder + text : folder + "/" + text
+        var path = text.hasPrefix("/") ? text : folder.hasSuffix("/") ? folder + text : folder + "/" + text
+        while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
+        return path
     }
 
     private static func url(_ text: String) -> String? {

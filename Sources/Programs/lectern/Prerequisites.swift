@@ -8,6 +8,7 @@ enum PrerequisiteProblem: Problem {
     case kernelTooOld(String)
     case noNodeImage(String)
     case noAgent(String)
+    case closedFolder(String)
 
     var reason: String { "PrerequisiteMissing" }
     var message: String {
@@ -16,6 +17,9 @@ enum PrerequisiteProblem: Problem {
         case .kernelTooOld(let version): "Lectern needs Linux 5.19 or newer for idmapped mounts under overlays. This machine runs \(version)."
         case .noNodeImage(let path): "The node image is missing (\(path)). “lectern images build” makes it in about a minute."
         case .noAgent(let path): "The program node-agent is missing (\(path)). “make build” builds it."
+        case .closedFolder(let path):
+            "The users of the labs cannot pass through \(path), where the state folder lies. “chmod o+x \(path)” lets them, or choose "
+                + "another folder with --state."
         }
     }
 }
@@ -29,6 +33,20 @@ enum Prerequisites {
         let image = configuration.imagesPath + "/lectern/node/rootfs"
         guard access(image, R_OK) == 0 else { throw .noNodeImage(image) }
         guard access(agent, X_OK) == 0 else { throw .noAgent(agent) }
+        try open(state: configuration.state)
+    }
+
+    /// A node's first process runs as a user of its lab, who must be able to pass through the state folder to its files.
+    private static func open(state: String) throws(PrerequisiteProblem) {
+        var folder = ""
+        for part in state.split(separator: "/") {
+            folder += "/" + part
+            var about = stat()
+            guard stat(folder, &about) == 0 else { return }
+            guard about.st_mode & S_IXOTH == 0 else { continue }
+            // The last one is our own; the others belong to somebody else.
+            guard folder == state, chmod(folder, about.st_mode & 0o7777 | 0o011) == 0 else { throw .closedFolder(folder) }
+        }
     }
 
     private static func kernelRelease() -> String {
