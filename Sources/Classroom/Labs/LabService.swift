@@ -250,7 +250,8 @@ package actor LabService {
         guard let id = metadata["labels"]?[LabKey.lab]?.string, let name = metadata["name"]?.string,
             let namespace = metadata["namespace"]?.string, namespace == Lab.namespace(of: id)
         else { return nil }
-        pods[namespace, default: [:]][name] = isDeleted ? nil : pod
+        // Not `isDeleted ? nil : pod`: JSON can be written `nil` too, and a null pod is not a missing one.
+        if isDeleted { pods[namespace]?.removeValue(forKey: name) } else { pods[namespace, default: [:]][name] = pod }
         return id
     }
 
