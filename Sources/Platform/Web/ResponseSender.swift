@@ -188,8 +188,9 @@ struct ResponseHead {
 
     /// Returns the length, nil when it does not fit.
     func encode(_ response: HTTPResponse, contentLength: Int?, isChunked: Bool, close: Bool, into start: UnsafeMutablePointer<UInt8>, _ capacity: Int) -> Int? {
-        var position: UnsafeMutablePointer<UInt8>? = start
-        let end = start + capacity
+        // In a release build the compiler takes the pointers as sent to another isolation; they never leave this call.
+        nonisolated(unsafe) var position: UnsafeMutablePointer<UInt8>? = start
+        nonisolated(unsafe) let end = start + capacity
         guard lws_add_http_header_status(wsi, UInt32(response.status), &position, end) == 0 else { return nil }
         for field in response.headers.fields where isAllowed(field) {
             guard add(field.name, field.value, &position, end) else { return nil }
