@@ -298,6 +298,7 @@ def echo(terminal, count):
             terminal.type(b"\x15")  # a terminal's line is bounded: start a new one
             time.sleep(0.02)
     terminal.type(b"\x03")
+    time.sleep(0.2)  # the dying cat would read what comes right behind
     terminal.run("true")
     return samples[50:]
 

@@ -75,8 +75,8 @@ package final class AgentLoop {
     }
 
     private func turn() {
-        let wait = timers.map(\.due).min().map { max(0, Int(($0 - monotonicSeconds()) * 1000) + 1) }
-        for event in poller.wait(milliseconds: wait) {
+        let wait = timers.lazy.map(\.due).min().map { min(max(0, $0 - monotonicSeconds()), 3600) }
+        for event in poller.wait(seconds: wait) {
             switch event.key {
             case Self.signalKey: takeSignals()
             case Self.listenerKey: accept()

@@ -22,6 +22,7 @@ final class Terminal: LoopSource {
     private var pumpAgain = false
     private var foregroundTimer: UInt64?
     private var appliedTimer: UInt64?
+    private var floodTimer: UInt64?
 
     /// The terminal of that name, made anew where the request allows it.
     static func find(_ request: AgentRequest.TerminalRequest, in loop: AgentLoop) throws(AgentProblem) -> Terminal {
@@ -122,7 +123,18 @@ final class Terminal: LoopSource {
         let from = ring.end
         let reading = ring.fill(from: master, limitBytes: AgentLimits.turnBytes)
         if reading.count > 0 { took(from) }
-        if reading.ended { unwatch() }
+        if reading.ended { return unwatch() }
+        if reading.count >= AgentLimits.floodBytes, reading.drained, floodTimer == nil { restFromFlood() }
+    }
+
+    /// Lets the PTY fill before it is read again.
+    private func restFromFlood() {
+        floodTimer = loop.after(AgentLimits.floodSeconds) { [weak self] in
+            guard let self else { return }
+            floodTimer = nil
+            if session.mayRead { read() }
+            pump()
+        }
     }
 
     /// Output from `from` on is in the ring.
@@ -196,7 +208,7 @@ final class Terminal: LoopSource {
     private func watch() {
         guard master >= 0 else { return }
         var wanted: PTYPoller.Interest = []
-        if session.mayRead { wanted.insert(.reading) }
+        if session.mayRead, floodTimer == nil { wanted.insert(.reading) }
         if !session.input.isEmpty { wanted.insert(.writing) }
         // A PTY whose shell is gone reports a hang-up even to those who wait for nothing.
         if wanted.isEmpty { return unwatch() }
@@ -253,6 +265,8 @@ final class Terminal: LoopSource {
 
     private func closeMaster() {
         unwatch()
+        if let floodTimer { loop.cancel(timer: floodTimer) }
+        floodTimer = nil
         PTYFiles.close(master)
         master = -1
         shell = -1

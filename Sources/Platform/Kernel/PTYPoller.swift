@@ -42,8 +42,14 @@ package final class PTYPoller {
     }
 
     /// Waits until something is ready or the time is over; `nil` waits for ever.
-    package func wait(milliseconds: Int?) -> [Ready] {
-        let count = epoll_wait(descriptor, &events, Int32(Self.batch), milliseconds.map { Int32(clamping: $0) } ?? -1)
+    package func wait(seconds: Double?) -> [Ready] {
+        let count: Int32
+        if let seconds {
+            var time = timespec(tv_sec: Int(seconds), tv_nsec: Int((seconds - seconds.rounded(.down)) * 1e9))
+            count = epoll_pwait2(descriptor, &events, Int32(Self.batch), &time, nil)
+        } else {
+            count = epoll_wait(descriptor, &events, Int32(Self.batch), -1)
+        }
         guard count > 0 else { return [] }
         return events[0..<Int(count)].map { Ready(key: $0.data.u64, interest: Interest(rawValue: $0.events)) }
     }
