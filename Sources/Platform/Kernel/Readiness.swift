@@ -154,7 +154,10 @@ extension Kernel {
 
 /// Blocks the thread until the descriptor is readable or the time is over.
 package func waitReadable(_ descriptor: OwnedDescriptor, milliseconds: Int32) {
-    var entry = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
+    let number = descriptor.number
+    // poll(2) ignores a descriptor that is none, and would wait for nothing.
+    guard number >= 0 else { return }
+    var entry = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
     _ = poll(&entry, 1, milliseconds)
 }
 

@@ -16,6 +16,7 @@ package final class ScriptedKernel: Kernel {
         package var loops: [String: String] = [:]
         /// Links by the pin of their network namespace ("" is the host's).
         package var links: [String: Set<String>] = [:]
+        package var freeDiskBytes: UInt64 = 1 << 39
         /// Control groups by process.
         package var processes: [Int32: [String]] = [:]
     }
@@ -70,7 +71,7 @@ extension ScriptedKernel {
             world.directories.insert(path)
             // The kernel fills a new control group with its files.
             if path.hasPrefix("/sys/fs/cgroup") {
-                for file in ["cgroup.procs", "tasks", "memory.limit_in_bytes", "pids.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"] {
+                for file in ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "cgroup.clone_children", "cpuset.cpus", "cpuset.mems", "tasks", "memory.limit_in_bytes", "pids.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"] {
                     world.files[path + "/" + file] = []
                 }
             }
@@ -162,7 +163,7 @@ extension ScriptedKernel {
     }
 
     package func usage(ofFileSystem path: String) throws(KernelProblem) -> FileSystemUsage {
-        FileSystemUsage(totalBytes: 1 << 40, freeBytes: 1 << 39)
+        FileSystemUsage(totalBytes: 1 << 40, freeBytes: world.freeDiskBytes)
     }
     package func allocatedBytes(_ path: String) throws(KernelProblem) -> UInt64 { UInt64(try read(path, limitBytes: .max).count) }
     package func makeFIFO(_ path: String) throws(KernelProblem) { try write(path, [], mode: 0o600, owner: nil) }
