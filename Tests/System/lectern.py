@@ -20,6 +20,17 @@ IMAGES = os.environ.get("LECTERN_IMAGES", "/var/lib/lectern/images")
 ASSETS = os.environ.get("LECTERN_ASSETS", "/var/lib/lectern/assets")
 
 
+_resolve = socket.getaddrinfo
+
+
+def _resolve_as_browsers_do(host, *args, **kw):
+    """Browsers lead every name under localhost to this machine; the C library does not."""
+    return _resolve("127.0.0.1" if isinstance(host, str) and host.endswith(".localhost") else host, *args, **kw)
+
+
+socket.getaddrinfo = _resolve_as_browsers_do
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -123,6 +134,7 @@ class Server:
 
     def __init__(self, config="", workshops=ROOT / "Workshops"):
         self.state = pathlib.Path(tempfile.mkdtemp(prefix="lectern-test-"))
+        self.state.chmod(0o711)
         self.port = free_port()
         self.kubernetes_port = free_port()
         self.config = self.state / "lectern.yaml"

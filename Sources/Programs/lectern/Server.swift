@@ -93,6 +93,8 @@ struct Server {
             await front.stop()
             await kubernetes.stop()
         }
+        // With no lab left, nothing of this server stays on the machine.
+        await sandboxes.close(forGood: try await client.list(.pods).items.isEmpty)
     }
 
     /// The caps: the configuration's, then what an admin changed in the page.
