@@ -275,15 +275,18 @@ package actor LabService {
         let client = client
         if present.isEmpty {
             // The kubelet reads the policies when it brings up the first Pod, so they come first.
-            async let policy: Void = client.createIfMissing(.networkPolicies, namespace: record.namespace, objects.networkPolicy)
-            async let quota: Void = client.createIfMissing(.resourceQuotas, namespace: record.namespace, objects.resourceQuota)
+            async let policy = client.createIfMissing(.networkPolicies, namespace: record.namespace, objects.networkPolicy)
+            async let quota = client.createIfMissing(.resourceQuotas, namespace: record.namespace, objects.resourceQuota)
             _ = try await (policy, quota)
         }
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        try await withThrowingTaskGroup(of: JSON?.self) { group in
             for index in 1...record.spec.nodes where present[LabObjects.nodeName(index)] == nil {
                 group.addTask { try await client.createIfMissing(.pods, namespace: record.namespace, objects.pod(index)) }
             }
-            try await group.waitForAll()
+            // Noted at once: the watch may tell of them only after the next look for what is missing.
+            for try await pod in group {
+                if let pod, pods[record.namespace]?[pod.metaName] == nil { note(pod: pod, isDeleted: false) }
+            }
         }
     }
 
@@ -341,6 +344,7 @@ package actor LabService {
                 send(.warning(lab: lab, minutesLeft: minutes))
             }
             warnedUntil[id] = now
+            await settle(id)
         }
         await promote()
     }
@@ -411,10 +415,12 @@ extension LabRecord {
 
 extension ClusterClient {
     /// Creates an object unless there is one of its name already.
-    fileprivate func createIfMissing(_ resource: GroupVersionResource, namespace: String, _ object: JSON) async throws {
+    @discardableResult
+    fileprivate func createIfMissing(_ resource: GroupVersionResource, namespace: String, _ object: JSON) async throws -> JSON? {
         do {
-            _ = try await create(resource, namespace: namespace, object)
+            return try await create(resource, namespace: namespace, object)
         } catch where error.isAlreadyExists {
+            return nil
         }
     }
 }

@@ -2,6 +2,7 @@
 internal import APIServer
 internal import Accounts
 internal import ClusterClient
+internal import ClusterModel
 internal import ClusterStore
 internal import Controllers
 internal import Database
