@@ -41,6 +41,8 @@ extension ClusterStore {
             if revision < compacted { throw .compacted(oldest: compacted) }
             if revision > newest { throw .future(current: newest) }
         }
+        // What is parsed already need not be parsed again.
+        let cache = state.withLock { $0.cache }
         let low = DatabaseValue.text(key.map { $0 + "\u{0}" } ?? prefix)
         let high = DatabaseValue.text(Self.end(of: prefix))
         do {
@@ -61,7 +63,12 @@ extension ClusterStore {
                         hasMore = true
                         return false
                     }
-                    objects.append(StoredObject(key: row.text(2), revision: row.integer(0), created: row.integer(1), bytes: row.blob(3)))
+                    let key = row.text(2)
+                    if let known = cache[key], known.revision == row.integer(0) {
+                        objects.append(known)
+                    } else {
+                        objects.append(StoredObject(key: key, revision: row.integer(0), created: row.integer(1), bytes: row.blob(3)))
+                    }
                     return true
                 }
                 var remaining = 0
@@ -94,7 +101,7 @@ extension ClusterStore {
         }
     }
 
-    /// The first key after all keys with this prefix. Prefixes end with `/`, whose successor is `0`.
+    /// The first key after all keys with this prefix, in the order of their bytes.
     static func end(of prefix: String) -> String {
         guard let last = prefix.unicodeScalars.last, let next = Unicode.Scalar(last.value + 1) else { return "\u{10FFFF}" }
         return String(String.UnicodeScalarView(prefix.unicodeScalars.dropLast())) + String(Character(next))

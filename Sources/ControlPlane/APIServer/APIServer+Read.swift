@@ -20,6 +20,13 @@ struct Selection: Sendable {
         }
     }
 
+    /// The keys among which all that can match lie: one name's, where the selectors ask for one.
+    func prefix(of target: ResourceTarget) -> String {
+        let prefix = target.kind.storePrefix(namespace: target.namespace ?? fields.required("metadata.namespace"))
+        let isOnePlace = !target.kind.isNamespaced || target.namespace != nil || fields.required("metadata.namespace") != nil
+        return isOnePlace ? prefix + (target.name ?? fields.required("metadata.name") ?? "") : prefix
+    }
+
     func matches(_ object: JSON) -> Bool { isEmpty || (fields.matches(object) && labels.matches(labelsOf: object)) }
 }
 
@@ -50,7 +57,7 @@ extension APIServer {
         let rendering = try Rendering(request)
         let selection = try Selection(request, target.kind)
         let page = try ListPage(request)
-        let prefix = target.kind.storePrefix(namespace: target.namespace)
+        let prefix = selection.prefix(of: target)
         var found: StoredList
         do throws(StoreProblem) {
             found = try store.list(prefix: prefix, after: page.after, limit: selection.isEmpty ? page.limit : nil, at: page.revision)

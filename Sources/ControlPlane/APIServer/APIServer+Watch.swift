@@ -6,8 +6,8 @@ internal import Synchronization
 
 extension APIServer {
     func watch(_ request: APIRequest, _ target: ResourceTarget) throws(ClusterProblem) -> APIResponse {
-        let filter = WatchFilter(
-            selection: try Selection(request, target.kind), name: target.name, prefix: target.kind.storePrefix(namespace: target.namespace))
+        let selection = try Selection(request, target.kind)
+        let filter = WatchFilter(selection: selection, name: target.name, prefix: selection.prefix(of: target))
         let start = try self.start(request, target, filter)
         let seconds = try Self.timeout(request)
         let wantsBookmarks = request.queryValue("allowWatchBookmarks") == "true"
