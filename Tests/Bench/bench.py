@@ -50,6 +50,10 @@ def main():
                 rows.append((name, "", "not measured: see the log", "no"))
                 traceback.print_exc()
                 print(run.server.log_text()[-4000:], file=sys.stderr)
+            try:
+                run.end_all()
+            except Exception:
+                traceback.print_exc()
             print(f"  [{name}: {time.monotonic() - begun:.0f} s]", flush=True)
     finally:
         run.server.destroy()

@@ -71,6 +71,12 @@ class Run:
     def end(self, lab, person=None):
         (person or self.admin).request("DELETE", f"/api/v1/labs/{lab}")
 
+    def end_all(self):
+        """Whatever a figure left, so that the next one starts from nothing."""
+        for lab in self.admin.get("/api/v1/labs?all=1").json["labs"]:
+            self.end(lab["id"])
+        self.wait_no_labs()
+
     def wait_no_labs(self, seconds=120):
         wait_until(lambda: not self.admin.get("/api/v1/labs?all=1").json["labs"], seconds, "all labs ending")
 
@@ -297,8 +303,8 @@ def echo(terminal, count):
         if index % 60 == 59:
             terminal.type(b"\x15")  # a terminal's line is bounded: start a new one
             time.sleep(0.02)
-    terminal.type(b"\x03")
-    time.sleep(0.2)  # the dying cat would read what comes right behind
+    terminal.type(b"\n\x04")  # the end of the input, at the start of a line
+    time.sleep(0.5)
     terminal.run("true")
     return samples[50:]
 
@@ -308,7 +314,7 @@ def ports(run):
     run.admin.wait_ready(lab)
     source = pathlib.Path(__file__).with_name("node_server.py").read_text()
     run.admin.exec(lab, "node1", "sh", "-c", f"cat > /root/server.py <<'END'\n{source}END\nsetsid python3 /root/server.py >/dev/null 2>&1 </dev/null &")
-    network = run.admin.exec(lab, "node1", "readlink", "/proc/self/ns/net")["stdout"].strip()
+    network = run.admin.exec(lab, "node2", "readlink", "/proc/self/ns/net")["stdout"].strip()
     inside = machine.network_of(network)
     wait_until(lambda: run.admin.exec(lab, "node1", "sh", "-c", "ss -ltn | grep -c :8000")["exitCode"] == 0, 20, "the node's server")
 
@@ -325,7 +331,7 @@ def ports(run):
         return Connection(socket.create_connection(("127.0.0.1", run.server.port)), host, cookie)
 
     def direct():
-        return Connection(machine.connect_inside(inside, 8000), "node1:8000")
+        return Connection(machine.connect_inside(inside, "172.30.0.11", 8000), "node1:8000")
 
     through, straight = linked(), direct()
     ratios, speeds, plains = [], [], []
@@ -339,7 +345,7 @@ def ports(run):
         plains.append(size / plain)
     value = median(ratios)
     yield (
-        "port link, 256 MiB, against a direct connection", "≥ 0.5",
+        "port link, 256 MiB, against a connection from the lab's other node", "≥ 0.5",
         f"{value:.2f} ({median(speeds) / 1e6:.0f} MB/s of {median(plains) / 1e6:.0f})", value >= 0.5)
 
     near, far = [], []

@@ -65,8 +65,8 @@ def network_of(inode_name):
     raise RuntimeError(f"no process is in {inode_name}")
 
 
-def connect_inside(namespace, port):
-    """A connection to a port of a node, made inside its network by a thread that enters it: no server between."""
+def connect_inside(namespace, host, port):
+    """A connection made inside a network namespace by a thread that enters it: no server between."""
     result = []
 
     def enter():
@@ -74,7 +74,7 @@ def connect_inside(namespace, port):
         try:
             if LIBC.setns(descriptor, 0x40000000) != 0:
                 raise OSError(ctypes.get_errno(), "setns")
-            result.append(socket.create_connection(("127.0.0.1", port), timeout=30))
+            result.append(socket.create_connection((host, port), timeout=30))
         finally:
             os.close(descriptor)
 
