@@ -21,6 +21,7 @@ package struct ControllerManager: Sendable {
         let pods = Informer(client: client, resource: .pods)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await pods.run() }
+            group.addTask { try await SystemNamespaces(client: client).run() }
             group.addTask { try await NamespaceController(client: client, schema: schema, pods: pods).run() }
             group.addTask { try await QuotaController(client: client, pods: pods).run() }
             group.addTask { try await NodeLifecycleController(client: client, clock: clock).run() }

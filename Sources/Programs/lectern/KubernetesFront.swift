@@ -26,7 +26,7 @@ struct KubernetesFront: HTTPHandler {
         }
         let answer = await server.send(
             APIRequest(
-                method: request.method, path: percentDecoded(request.path), query: request.query,
+                method: request.method, path: request.path, query: request.query,
                 headers: request.headers.map { ($0.name, $0.value) }, body: bytes, user: user ?? .anonymous))
         return HTTPResponse(status: answer.status, headers: HTTPHeaders(answer.headers), body: Self.body(answer.body))
     }

@@ -33,7 +33,7 @@ struct Server {
         defer { lock.release() }
         let database = try Database(path: configuration.databasePath, migrations: Accounts.migrations)
         let accounts = try Accounts(database: database)
-        let store = try ClusterStore(path: configuration.clusterDatabasePath)
+        let store = try ClusterStore(path: configuration.clusterDatabasePath, durability: .processDeath)
         let api = APIServer(store: store)
         let client = ClusterClient(transport: api)
         let sandboxes = try await PodSandboxes.open(SandboxSettings(state: configuration.state, images: configuration.imagesPath))
@@ -76,6 +76,7 @@ struct Server {
         announce(accounts)
         let signals = SignalWatch([SIGTERM, SIGINT, SIGHUP])
         try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await store.run() }
             group.addTask { try await PodScheduler(client: client).run() }
             group.addTask { try await ControllerManager(client: client).run() }
             group.addTask { try await kubelet.run() }
