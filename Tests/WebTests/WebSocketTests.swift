@@ -236,7 +236,10 @@ import Testing
 
     @Test func pingsASilentPeerAndGivesUpOnOneThatDoesNotAnswer() async throws {
         let log = SocketLog()
-        try await withSocket(log, limits: { $0.pingSeconds = 1 }) { port in
+        try await withSocket(log, limits: {
+            $0.pingSeconds = 1
+            $0.pongSeconds = 4
+        }) { port in
             let client = try await SocketClient.open(port)
             _ = await client.head()
             let ping = try #require(await client.next())

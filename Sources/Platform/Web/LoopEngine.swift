@@ -56,16 +56,23 @@ final class LoopEngine {
         info.pt_serv_buf_size = 16 << 10
         info.timeout_secs = 30
         info.timeout_secs_ah_idle = 30
-        guard let context = lws_create_context(&info) else { fatalError("libwebsockets could not start") }
-        self.context = context
+        let options = info.options
+        info.options |= UInt64(LWS_SERVER_OPTION_LIBEV)
+        context = lws_create_context(&info)
+        if context == nil {
+            // The libev part of libwebsockets is a package of its own.
+            info.options = options
+            context = lws_create_context(&info)
+        }
+        guard context != nil else { fatalError("libwebsockets could not start") }
         plainHost = protocols.makeHost(context, name: "\u{1}plain", priorKnowledge: false)
         priorKnowledgeHost = protocols.makeHost(context, name: "\u{1}prior", priorKnowledge: true)
         adopt(LoopExecutor.shared.wakeDescriptor)
         adopt(poller.descriptor)
     }
 
-    /// One turn of the loop.
-    func turn(block: Bool) { _ = lws_service(context, block ? 0 : -1) }
+    /// Serves: one turn with poll, for ever with libev.
+    func run() { _ = lws_service(context, 0) }
 
     private func adopt(_ descriptor: Int32) {
         var file = lws_sock_file_fd_type()
@@ -82,6 +89,7 @@ final class LoopEngine {
         } else {
             var count: UInt64 = 0
             _ = eventfd_read(descriptor, &count)
+            LoopExecutor.shared.drain()
         }
     }
 }

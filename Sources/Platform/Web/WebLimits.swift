@@ -17,8 +17,10 @@ package struct WebLimits: Sendable, Equatable {
     package var headSeconds = 10
     /// Seconds without a byte in either direction after which a splice is closed.
     package var spliceIdleSeconds = 600
-    /// Seconds between pings of an idle WebSocket; without an answer within half of that again it is closed.
+    /// Seconds of silence after which a WebSocket is asked for a sign of life (a ping).
     package var pingSeconds = 30
+    /// Seconds that the answer to a ping may take. Beyond: the WebSocket is closed.
+    package var pongSeconds = 15
     /// Response bytes waiting per exchange: a writer suspends above this.
     package var writeBufferBytes = 128 << 10
     /// Request body bytes waiting per exchange: reading pauses above this.

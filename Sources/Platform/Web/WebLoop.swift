@@ -24,7 +24,7 @@ package actor WebLoop {
     }
 }
 
-/// Queues jobs for the loop's thread. Wakes the thread only when the queue was empty and the caller is another thread.
+/// Queues jobs for the loop's thread. Wakes the thread only when the queue was empty.
 final class LoopExecutor: SerialExecutor {
     static let shared = LoopExecutor()
 
@@ -36,7 +36,13 @@ final class LoopExecutor: SerialExecutor {
     /// Rounds of work between two looks at the sockets.
     private static let roundLimit = 8
 
-    private let queue = Mutex<[Work]>([])
+    private struct Queue {
+        var work: [Work] = []
+        /// The loop is working the queue off, and will see what is added.
+        var isDraining = false
+    }
+
+    private let queue = Mutex(Queue())
     /// An eventfd that wakes the loop.
     let wakeDescriptor: Int32
 
@@ -53,27 +59,30 @@ final class LoopExecutor: SerialExecutor {
     func enqueue(_ closure: @escaping @WebLoop @Sendable () -> Void) { add(.closure(closure)) }
 
     private func add(_ work: Work) {
-        let wasEmpty = queue.withLock { queue in
-            queue.append(work)
-            return queue.count == 1
+        let wakes = queue.withLock { queue in
+            queue.work.append(work)
+            return queue.work.count == 1 && !queue.isDraining
         }
-        if wasEmpty, !isLoopThread { _ = eventfd_write(wakeDescriptor, 1) }
+        if wakes { wake() }
     }
+
+    private func wake() { _ = eventfd_write(wakeDescriptor, 1) }
 
     var isLoopThread: Bool { onLoopThread }
 
     func isSameExclusiveExecutionContext(other: LoopExecutor) -> Bool { true }
     func checkIsolated() { precondition(isLoopThread, "not on the loop's thread") }
 
-    /// Runs what is queued; true when more is left for the next turn.
-    func drain() -> Bool {
+    /// Runs what is queued, on the loop; what is more than a few rounds waits for the next turn.
+    func drain() {
         for _ in 0..<Self.roundLimit {
             let batch = queue.withLock { queue in
-                let batch = queue
-                queue.removeAll(keepingCapacity: false)
+                let batch = queue.work
+                queue.work = []
+                queue.isDraining = !batch.isEmpty
                 return batch
             }
-            if batch.isEmpty { return false }
+            if batch.isEmpty { return }
             for work in batch {
                 switch work {
                 case .job(let job): job.runSynchronously(on: asUnownedSerialExecutor())
@@ -81,7 +90,11 @@ final class LoopExecutor: SerialExecutor {
                 }
             }
         }
-        return queue.withLock { !$0.isEmpty }
+        let more = queue.withLock { queue in
+            queue.isDraining = false
+            return !queue.work.isEmpty
+        }
+        if more { wake() }
     }
 }
 
@@ -101,8 +114,5 @@ private func loopThreadMain(_: UnsafeMutableRawPointer?) -> UnsafeMutableRawPoin
     pthread_setname_np(pthread_self(), "web-loop")
     let engine = WebLoop.assumeIsolated { LoopEngine.shared }
     WebLoop.assumeIsolated { engine.start() }
-    while true {
-        let more = LoopExecutor.shared.drain()
-        WebLoop.assumeIsolated { engine.turn(block: !more) }
-    }
+    while true { WebLoop.assumeIsolated { engine.run() } }
 }

@@ -223,7 +223,7 @@ extension WebSocket {
         if let asked = pingedAt {
             if lastHeard >= asked {
                 pingedAt = nil
-            } else if now - asked > span / 2, !readingPaused {
+            } else if now - asked > Double(ticket.server.limits.pongSeconds), !readingPaused {
                 kill()
             }
         } else if now - lastHeard > span {
