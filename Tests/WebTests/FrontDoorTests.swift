@@ -212,6 +212,46 @@ final class NodeLog: RawConnectionHandler {
         }
     }
 
+    @Test func passesOnWhatANodeSaidBeforeItHungUp() async throws {
+        let log = NodeLog()
+        try await withNode(log) { nodePort in
+            try await withServer(configure: { $0.frontDoor = Door(Opener.to(nodePort)) }) { port in
+                let wire = try await Wire.connect(port)
+                await wire.send("POST / HTTP/1.1\r\nHost: node\r\nContent-Length: 50000000\r\n\r\n")
+                try await eventually { await log.connection != nil }
+                await log.connection?.send(Array("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n".utf8))
+                await log.connection?.shutdownWrite()
+                #expect(await wire.wait(for: "413 Too Large"))
+                await log.connection?.close()
+                await wire.send([UInt8](repeating: 0, count: 1 << 20))
+                await wire.waitForEnd()
+                await wire.close()
+            }
+        }
+    }
+
+    @Test func carriesBulkThroughAPipe() async throws {
+        let large = (0..<30_000_000).map { UInt8(truncatingIfNeeded: $0 &* 13 >> 7) }
+        try await withServer(Routes(answer: { request, _ in
+            request.path == "/big" ? HTTPResponse(body: .bytes(large)) : .text("small \(request.path)")
+        })) { nodePort in
+            try await withServer(configure: { $0.frontDoor = Door(Opener.to(nodePort)) }) { port in
+                let wire = try await Wire.connect(port)
+                for round in 0..<2 {
+                    await wire.send("GET /\(round) HTTP/1.1\r\nHost: node\r\n\r\n")
+                    #expect(await wire.wait(for: "small /\(round)"))
+                    await wire.forgetAll()
+                    await wire.send("GET /big HTTP/1.1\r\nHost: node\r\n\r\n")
+                    await wire.wait { $0.bytes.count > large.count }
+                    let bytes = await wire.bytes
+                    #expect(bytes.suffix(large.count) == large[...])
+                    await wire.forgetAll()
+                }
+                await wire.close()
+            }
+        }
+    }
+
     @Test func holdsBackANodeWhoseClientIsSlow() async throws {
         let log = NodeLog()
         try await withNode(log) { nodePort in

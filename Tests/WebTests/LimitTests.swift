@@ -182,6 +182,44 @@ import Testing
         #expect(Listening.countingKey("192.0.2.1") == "192.0.2.1")
     }
 
+    @Test func leavesNoDescriptorBehind() async throws {
+        func descriptors() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
+        func round() async throws {
+            let log = SocketLog()
+            let routes = Routes(
+                answer: { request, _ in
+                    request.path == "/gone" ? HTTPResponse(body: .stream(HTTPBodyStream { try await $0.write([UInt8](repeating: 1, count: 9 << 20)) })) : .text("ok")
+                }, socket: { _ in .accept(subprotocol: nil, log) })
+            try await withServer(routes) { nodePort in
+                try await withServer(routes, configure: { $0.frontDoor = Door(Opener.to(nodePort)) }) { port in
+                    for host in ["own", "node"] {
+                        _ = try await Wire.exchange(port, "GET / HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n")
+                        _ = try await Wire.exchange(port, "rubbish\r\n\r\n")
+                        let gone = try await Wire.connect(port)
+                        await gone.send("GET /gone HTTP/1.1\r\nHost: \(host)\r\n\r\n")
+                        _ = await gone.wait(for: "HTTP/1.1 200")
+                        await gone.close()
+                        let half = try await Wire.connect(port)
+                        await half.send("GET / HT")
+                        await half.close()
+                        let open = try await Wire.connect(port)
+                        await open.send("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")
+                        _ = await open.wait(for: "ok")
+                        Task { await open.close() }
+                    }
+                    let client = try await SocketClient.open(port)
+                    _ = await client.head()
+                    await client.wire.close()
+                }
+            }
+        }
+        try await round()
+        // Other suites open and close theirs meanwhile: it is enough that the count comes back once.
+        let before = try descriptors()
+        for _ in 0..<5 { try await round() }
+        try await eventually { (try? descriptors()) ?? .max <= before + 2 }
+    }
+
     @Test func refusesAPortInUse() async throws {
         try await withServer { port in
             let second = WebServer(configuration: WebServerConfiguration(port: port), handler: Routes())

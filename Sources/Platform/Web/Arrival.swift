@@ -49,7 +49,7 @@ final class Arrival: PollSource, Arriving {
     private func finish(_ response: HTTPResponse) {
         let farewell = Farewell(server: server, stream: PlainStream(release()), address: address)
         server.advance(self, to: farewell)
-        farewell.begin(response.encodedHTTP1(), alreadyRead: false)
+        farewell.begin(response.encodedHTTP1())
     }
 
     /// True when the connection has gone on to its next stage (or is closed).

@@ -70,7 +70,7 @@ final class SecureHead: PollSource, Arriving {
         watch.end(stream.descriptor)
         let farewell = Farewell(server: server, stream: stream, address: address)
         server.advance(self, to: farewell)
-        farewell.begin(response.encodedHTTP1(), alreadyRead: true)
+        farewell.begin(response.encodedHTTP1())
     }
 }
 
@@ -156,7 +156,7 @@ final class Opening: PollSource, Arriving {
     private func leave(_ response: HTTPResponse) {
         let farewell = Farewell(server: server, stream: stream, address: address)
         server.advance(self, to: farewell)
-        farewell.begin(response.encodedHTTP1(), alreadyRead: true)
+        farewell.begin(response.encodedHTTP1())
     }
 }
 
@@ -208,8 +208,9 @@ final class Farewell: PollSource, Arriving {
         self.address = address
     }
 
-    func begin(_ bytes: [UInt8], alreadyRead: Bool) {
+    func begin(_ bytes: [UInt8]) {
         self.bytes = bytes
+        if bytes.isEmpty { stream.shutdownWrite() }
         ready(0)
     }
 
