@@ -11,6 +11,9 @@ final class ClientExchange: RawConnectionHandler, TickSource {
         case untilEnd
     }
 
+    /// How many times longer a reader may pause than the other side.
+    private static let readerPatience = 20.0
+
     private let options: HTTPClientOptions
     private let method: String
     private var continuation: CheckedContinuation<Result<HTTPClientResponse, WebProblem>, Never>?
@@ -73,7 +76,9 @@ final class ClientExchange: RawConnectionHandler, TickSource {
     }
 
     func tick(now: Double) {
-        if now - lastProgress > options.timeoutSeconds, !paused { finish(.timedOut(seconds: options.timeoutSeconds)) }
+        // A reader may take its time, but one that has gone must not hold the connection for ever.
+        let limit = paused ? options.timeoutSeconds * Self.readerPatience : options.timeoutSeconds
+        if now - lastProgress > limit { finish(.timedOut(seconds: limit)) }
     }
 
     func received(_ connection: RawConnection, _ bytes: [UInt8]) {

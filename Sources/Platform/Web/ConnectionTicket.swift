@@ -12,7 +12,8 @@ final class ConnectionTicket: PollSource {
     private var watch: UInt64 = 0
     private let descriptor: Int32
     private var awaitsWritable = false
-    private var activeExchanges = 0
+    /// One in HTTP/1.1, any number of streams in HTTP/2.
+    private var exchanges: [Exchange] = []
     private var socket: WebSocket?
     private var lastActivity: Double
 
@@ -29,7 +30,7 @@ final class ConnectionTicket: PollSource {
 
     func ready(_ events: UInt32) {
         guard socket == nil else { return }
-        let mine = LoopEngine.shared.exchanges.values.filter { $0.ticket === self }
+        let mine = exchanges
         if events & Poller.writable != 0, awaitsWritable {
             awaitsWritable = false
             LoopEngine.shared.poller.change(descriptor, token: watch, Poller.peerEnded | Poller.edge)
@@ -47,13 +48,13 @@ final class ConnectionTicket: PollSource {
 
     func heard() { lastActivity = LoopEngine.shared.poller.coarseNow }
 
-    func exchangeBegan() {
-        activeExchanges += 1
+    func began(_ exchange: Exchange) {
+        exchanges.append(exchange)
         heard()
     }
 
-    func exchangeEnded() {
-        activeExchanges -= 1
+    func ended(_ exchange: Exchange) {
+        exchanges.removeAll { $0 === exchange }
         heard()
     }
 
@@ -64,9 +65,7 @@ final class ConnectionTicket: PollSource {
     func tick(now: Double) {
         if let socket { return socket.tick(now: now) }
         guard now - lastActivity > Double(server.limits.idleSeconds) else { return }
-        if activeExchanges == 0 || LoopEngine.shared.exchanges.values.contains(where: { $0.ticket === self && $0.waitsForPeer }) {
-            close()
-        }
+        if exchanges.isEmpty || exchanges.contains(where: \.waitsForPeer) { close() }
     }
 
     func close() { lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_KEEPALIVE_IDLE, LWS_TO_KILL_ASYNC) }

@@ -51,7 +51,7 @@ final class Exchange {
         let shape = RequestShape(request, bodyLimitBytes: ticket.server.limits.bodyBytes)
         let exchange = Exchange(wsi: wsi, ticket: ticket, request: request, shape: shape)
         LoopEngine.shared.exchanges[wsi] = exchange
-        ticket.exchangeBegan()
+        ticket.began(exchange)
         if let refusal = shape.refusal {
             exchange.body.fail(.malformed("refused"))
             exchange.mustClose = exchange.mustClose || !shape.hasNoBody
@@ -245,7 +245,7 @@ extension Exchange {
         closed = true
         LoopEngine.shared.exchanges[wsi] = nil
         body.fail(.peerGone)
-        ticket.exchangeEnded()
+        ticket.ended(self)
     }
 
     func connectionClosed() {
@@ -255,7 +255,7 @@ extension Exchange {
         body.fail(.peerGone)
         writer.fail(.peerGone)
         response?.close()
-        ticket.exchangeEnded()
+        ticket.ended(self)
     }
 }
 

@@ -37,6 +37,8 @@ final class ServerCertificates {
             if let host { lws_vhost_destroy(host) }
             throw .badCertificate(file: files.certificate, cause: "libwebsockets refuses it")
         }
+        // The name has chosen the vhost already; libwebsockets' own choice may fall on another server's vhost.
+        SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, nil)
         if let clientCA { try TLSContext.acceptClients(context, clientCA) }
         return Entry(host: host, hostContext: context, spliceContext: own)
     }

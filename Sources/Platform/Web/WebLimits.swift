@@ -1,7 +1,8 @@
 // Every limit of the server, with its unit, its default and what happens beyond it.
 
 package struct WebLimits: Sendable, Equatable {
-    /// Largest request head in bytes (request line and all fields). Beyond: 431.
+    /// Largest request head in bytes (request line and all fields), 16 KiB at most. Beyond: 431 for the first head of a
+    /// connection, a closed connection for a later one that is also larger than 16 KiB.
     package var headBytes = 16 << 10
     /// Largest request body in bytes; a handler may set a lower one with `collect(limitBytes:)`. Beyond: 413.
     package var bodyBytes = 64 << 20
