@@ -1,9 +1,10 @@
 // The revision store: conflicts, history, watches, compaction, and a process that dies.
-import ClusterStore
 import Database
 import Essentials
 import Glibc
 import Testing
+
+@testable import ClusterStore
 
 @Suite struct StoreTests {
     static func path() -> String { "/tmp/lectern-store-\(Identifier.short(length: 12)).db" }
@@ -144,6 +145,42 @@ import Testing
         }
         #expect(keys.count == 10_000)
         #expect(Set(keys).count == 10_000)
+    }
+
+    @Test func aFullDiskRefusesAndGoesOnWhenThereIsRoom() async throws {
+        let path = Self.path()
+        defer { Self.remove(path) }
+        let store = try ClusterStore(path: path, durability: .processDeath)
+        let first = try await store.create("a/1", Self.document(1))
+        let large: JSON = ["metadata": .emptyObject, "data": JSON(String(repeating: "x", count: 200_000))]
+        try store.database.write { try $0.execute("PRAGMA max_page_count = 20") }
+        await #expect(throws: StoreProblem.database(.full)) { try await store.create("a/2", large) }
+        #expect(try store.get("a/2") == nil)
+        #expect(try store.list(prefix: "a/").objects.map(\.key) == ["a/1"])
+        #expect(try await store.update(first, Self.document(2)).revision == 2)
+        try store.database.write { try $0.execute("PRAGMA max_page_count = 100000") }
+        #expect(try await store.create("a/2", large).revision == 3)
+    }
+
+    @Test func oneBadWriteOfABatchHarmsNoOther() async throws {
+        let store = try ClusterStore(path: ":memory:")
+        _ = try await store.create("a/0", Self.document(0))
+        let outcomes = await withTaskGroup(of: Bool.self) { group in
+            for index in 0..<40 {
+                group.addTask {
+                    do throws(StoreProblem) {
+                        // Every second one names a key that is taken.
+                        _ = try await store.create(index % 2 == 0 ? "a/0" : "a/\(index)", Self.document(index))
+                        return true
+                    } catch {
+                        return false
+                    }
+                }
+            }
+            return await group.reduce(into: [Bool]()) { $0.append($1) }
+        }
+        #expect(outcomes.filter { $0 }.count == 20)
+        #expect(store.revision == 21)
     }
 
     @Test func whatWasAnsweredSurvivesAKill() async throws {

@@ -227,6 +227,71 @@ import Testing
         #expect(answer.document["kind"] == "Status")
     }
 
+    @Test func tenThousandObjectsComeInPages() async throws {
+        let harness = try await Harness()
+        let client = harness.client
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for writer in 0..<8 {
+                group.addTask {
+                    for index in 0..<1250 {
+                        _ = try await client.create(.configMaps, ["metadata": ["name": "m\(writer)-\(index)", "namespace": "default"], "data": ["k": "v"]])
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        var names: Set<String> = []
+        var token: String?
+        repeat {
+            let page = try await client.list(.configMaps, options: ListOptions(limit: 3000, continueToken: token))
+            names.formUnion(page.items.map(\.metaName))
+            token = page.continueToken
+        } while token != nil
+        #expect(names.count == 10_000)
+        try await client.deleteCollection(.configMaps, namespace: "default")
+        #expect(try await client.list(.configMaps).items.isEmpty)
+    }
+
+    @Test func systemPathsAnswer() async throws {
+        let harness = try await Harness()
+        for path in ["/version", "/healthz", "/livez", "/readyz", "/api", "/apis", "/api/v1", "/apis/networking.k8s.io/v1", "/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1", "/"] {
+            #expect(await harness.send("GET", path).status == 200, "\(path)")
+        }
+        let plain = await harness.send("GET", "/api/v1")
+        #expect(plain.document["resources"]?.array?.contains { $0["name"] == "pods/log" } == true)
+        let aggregate = await harness.send(
+            "GET", "/api", accept: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json")
+        #expect(aggregate.document["kind"] == "APIGroupDiscoveryList")
+        #expect(aggregate.headers.contains { $0.0 == "content-type" && $0.1.contains("as=APIGroupDiscoveryList") })
+        let openAPI = await harness.send("GET", "/openapi/v3/api/v1")
+        let pod = openAPI.document["components"]?["schemas"]?["io.k8s.api.core.v1.PodSpec"]
+        #expect(pod?["properties"]?["containers"]?["x-kubernetes-patch-merge-key"] == "name")
+        #expect(await harness.send("GET", "/version", user: .anonymous).status == 200)
+        #expect(await harness.send("GET", "/apis", user: .anonymous).status == 403)
+    }
+
+    @Test func logsComeFromTheNode() async throws {
+        struct Node: NodeProxy {
+            func logs(of pod: JSON, _ options: PodLogOptions) async throws(ClusterProblem) -> APIResponse.Body {
+                .bytes(Array("\(pod.metaName) \(options.container ?? "") \(options.tailLines ?? -1)\n".utf8))
+            }
+        }
+        let harness = try await Harness()
+        harness.server.nodes.register("n1", Node())
+        _ = try await harness.client.create(.pods, Harness.pod("web"))
+        let path = "/api/v1/namespaces/default/pods/web/log"
+        func text(_ query: [(String, String)]) async -> (Int, String) {
+            let response = await harness.server.send(APIRequest(method: "GET", path: path, query: query, user: .system))
+            guard case .bytes(let bytes) = response.body else { return (response.status, "") }
+            return (response.status, String(decoding: bytes, as: UTF8.self))
+        }
+        #expect(await text([]) == (200, ""))
+        try await harness.client.post(.pods, namespace: "default", name: "web", subresource: "binding", ["target": ["name": "n1"]])
+        #expect(await text([("tailLines", "5")]) == (200, "web main 5\n"))
+        #expect(await text([("container", "nope")]).0 == 400)
+        #expect(await text([("tailLines", "-5")]).0 == 422)
+    }
+
     @Test func deepAndLargeBodiesAreRefused() async throws {
         let harness = try await Harness()
         let deep = String(repeating: "{\"a\":", count: 100_000)

@@ -15,8 +15,8 @@ package final class WorkQueue: Sendable {
         /// Came up again while it was worked on.
         var again: Set<String> = []
         var failures: [String: Int] = [:]
-        var timers: [Int: Task<Void, Never>] = [:]
-        var nextTimer = 0
+        /// One timer a key: the first that was set.
+        var timers: [String: Task<Void, Never>] = [:]
         var idle: [Int: CheckedContinuation<Void, Never>] = [:]
         var nextIdle = 0
     }
@@ -40,13 +40,13 @@ package final class WorkQueue: Sendable {
         sleeper?.resume()
     }
 
+    /// Adds the key after a while; where it is to come after a while already, that time stays.
     package func add(_ key: String, afterMilliseconds delay: Int) {
         state.withLock { state in
-            let number = state.nextTimer
-            state.nextTimer += 1
-            state.timers[number] = Task { [weak self] in
+            guard state.timers[key] == nil else { return }
+            state.timers[key] = Task { [weak self] in
                 do { try await Task.sleep(for: .milliseconds(delay)) } catch { return }
-                _ = self?.state.withLock { $0.timers.removeValue(forKey: number) }
+                _ = self?.state.withLock { $0.timers.removeValue(forKey: key) }
                 self?.add(key)
             }
         }

@@ -176,7 +176,7 @@ extension APIServer {
         // A patch that names a resourceVersion means just that version.
         let retries = patch["metadata"]?["resourceVersion"] == nil
         var warnings: [String] = []
-        if case .object = patch, validation == .warn, kind.hasStatus || true {
+        if case .object = patch, validation == .warn {
             var decoding = Decoding(table: types)
             if (try? decoding.decode(patch, as: kind.type)) != nil {
                 warnings = decoding.unknownFields.filter { !$0.contains("$") }.map { "unknown field \"\($0)\"" }
