@@ -220,6 +220,14 @@ import Testing
         try await eventually { (try? descriptors()) ?? .max <= before + 2 }
     }
 
+    @Test func theDocumentTellsEveryLimit() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let text = try String(contentsOf: root.appendingPathComponent("docs/web.md"), encoding: .utf8)
+        for (name, value) in Mirror(reflecting: WebLimits()).children {
+            #expect(text.contains("| `\(name ?? "")` | \(value) |"), "docs/web.md does not tell \(name ?? "") as \(value)")
+        }
+    }
+
     @Test func refusesAPortInUse() async throws {
         try await withServer { port in
             let second = WebServer(configuration: WebServerConfiguration(port: port), handler: Routes())
