@@ -22,7 +22,9 @@ import Testing
             _ = try terminal.event("prompt")
         }
         terminal.forgetEvents()
+        let shown = terminal.output.count
         terminal.type("if\r")
+        try terminal.until("\r\u{1B}[?2004h> ", from: shown)
         terminal.type("\u{03}")
         #expect(try terminal.event("command-end")["status"] == 130)
         terminal.forgetEvents()

@@ -23,7 +23,13 @@ final class LiveAgent {
                 arguments: [program, "--listen-unix", path + "/agent.sock", "--not-init", "--run-directory", path],
                 environment: ["PATH": "/usr/bin:/bin", "HOME": path, "LANG": "C.UTF-8"], workingDirectory: path),
             on: .separate(input: null, output: null, error: 2))
-        for _ in 0..<500 where !ReaperFiles.exists(socket) { usleep(10_000) }
+        for _ in 0..<1000 {
+            if let probe = try? PTYFiles.connect(path: socket) {
+                PTYFiles.close(probe)
+                break
+            }
+            usleep(10_000)
+        }
     }
 
     private var isStopped = false
@@ -86,6 +92,7 @@ final class LiveAgent {
 
 struct TimedOut: Error {}
 struct StreamEnded: Error {}
+struct Missing: Error { let what: String, events: [String], tail: String }
 
 /// A blocking stream; waits at most 30 seconds for a byte.
 final class LiveStream {
@@ -222,7 +229,7 @@ final class LiveTerminal {
     func event(_ type: String) throws -> JSON {
         while true {
             if let event = events.last(where: { $0["type"]?.string == type }) { return event }
-            try step()
+            do { try step() } catch { throw Missing(what: "event \(type)", events: events.map(\.text), tail: String(text.suffix(300))) }
         }
     }
 

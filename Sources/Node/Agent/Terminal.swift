@@ -289,23 +289,23 @@ final class Terminal: LoopSource {
     // MARK: Who holds the terminal
 
     /// Looks a moment after something was typed or started, since most commands are over by then.
-    private func checkForegroundSoon() {
+    private func checkForegroundSoon(looks: Int = 3) {
         guard foregroundTimer == nil else { return }
         foregroundTimer = loop.after(0.1) { [weak self] in
             guard let self else { return }
             foregroundTimer = nil
-            checkForeground()
+            checkForeground(looks: looks)
         }
     }
 
-    private func checkForeground() {
+    private func checkForeground(looks: Int) {
         guard master >= 0, let group = PTYFiles.foreground(master) else { return }
-        if group != shell {
-            session.setForeground(ReaperFiles.processName(group) ?? "a program")
-        } else {
-            // A builtin such as `read` or `wait` runs in the shell itself.
-            session.setForeground(session.isRunning ? "bash" : nil)
-        }
+        // A builtin such as `read` or `wait` runs in the shell itself.
+        let holds = group != shell || session.isRunning
+        let program = holds ? ReaperFiles.processName(group) ?? "a program" : nil
+        session.setForeground(program)
+        // A child that has not become its program yet has the shell's name: look again.
+        if program == "bash", looks > 1 { checkForegroundSoon(looks: looks - 1) }
         pump()
     }
 
