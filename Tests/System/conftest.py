@@ -9,9 +9,8 @@ from lectern import Person, Server, traces, wait_until
 def server():
     server = Server("caps:\n  labsPerPerson: 4\n").start()
     yield server
-    state = server.state
     server.destroy()
-    assert traces(state) == []
+    assert traces(server) == []
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def own_server():
         if server.process and server.process.poll() is not None:
             server.start()
         server.destroy()
-        wait_until(lambda: traces(server.state) == [], 10, f"nothing being left: {traces(server.state)}")
+        wait_until(lambda: traces(server) == [], 10, f"nothing being left: {traces(server)}")
 
 
 @pytest.fixture(scope="session")

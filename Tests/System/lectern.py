@@ -141,6 +141,7 @@ class Server:
         self.extra = config
         self.workshops = workshops
         self.process = None
+        self.instance = None
         self.url = f"http://localhost:{self.port}"
 
     def write_config(self):
@@ -156,6 +157,7 @@ class Server:
             [str(PROGRAM), "serve", "--config", str(self.config)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=ROOT
         )
         wait_until(self.answers, seconds, f"the server answering (log: {self.state}/server.log)")
+        self.instance = (self.state / "instance").read_text().strip()
         return self
 
     def answers(self):
@@ -207,9 +209,9 @@ class Server:
         shutil.rmtree(self.state, ignore_errors=True)
 
 
-def traces(state):
-    """What a server with this state directory has left on the machine: mounts, loops, cgroups, processes, descriptors of netns."""
-    state = str(state)
+def traces(server):
+    """What a server has left on the machine: mounts, loop devices, control groups, network namespaces, processes."""
+    state = str(server.state)
     found = []
     for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
         if state in line:
@@ -227,8 +229,7 @@ def traces(state):
             continue
         if state.encode() in command and int(process.name) != os.getpid():
             found.append(f"process {process.name} {command[:120]!r}")
-    for base in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup"):
-        for folder in pathlib.Path(base).glob("lectern*/**/"):
-            if "lab-" in folder.name:
-                found.append(f"cgroup {folder}")
+    if server.instance:
+        for folder in pathlib.Path("/sys/fs/cgroup").glob(f"**/lectern-{server.instance}/lab-*"):
+            found.append(f"cgroup {folder}")
     return found
