@@ -69,9 +69,13 @@ package final class Gateway: HTTPHandler {
             Routes.session(services) + Routes.labs(services) + Routes.nodes(services) + Routes.workshops(services) + Routes.admin(services)
     }
 
+    /// Learns the labs there are; to be called before the first request.
+    package func prepare() async {
+        for lab in await services.labs.all() { labIndex.note(lab) }
+    }
+
     /// Feeds live events until cancelled.
     package func run() async throws {
-        for lab in await services.labs.all() { labIndex.note(lab) }
         let (active, activity) = AsyncStream.makeStream(of: String.self, bufferingPolicy: .bufferingNewest(Self.activityLimit))
         await services.terminals.note(activity: { activity.yield($0) })
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -52,6 +52,8 @@ package actor LabService {
     var records: [String: LabRecord] = [:]
     var pods: [String: [String: JSON]] = [:]
     private var making: Set<String> = []
+    private var isAdopted = false
+    private var adoptionWaiters: [CheckedContinuation<Void, Never>] = []
     private var published: [String: Lab] = [:]
     private var warnedUntil: [String: Timestamp] = [:]
     private var activityWritten: [String: Timestamp] = [:]
@@ -205,10 +207,19 @@ package actor LabService {
         }
     }
 
+    /// Returns once all labs that an earlier process left are known.
+    package func waitUntilAdopted() async {
+        if isAdopted { return }
+        await withCheckedContinuation { adoptionWaiters.append($0) }
+    }
+
     private func adopt(namespaces: [JSON], pods listed: [JSON]) async {
         for pod in listed { note(pod: pod, isDeleted: false) }
         for namespace in namespaces { if let record = LabRecord(namespace: namespace) { records[record.id] = record } }
         log.info("labs adopted", metadata: ["count": "\(records.count)"])
+        isAdopted = true
+        for waiter in adoptionWaiters { waiter.resume() }
+        adoptionWaiters = []
         for id in records.keys.sorted() { await settle(id) }
         await tick()
     }

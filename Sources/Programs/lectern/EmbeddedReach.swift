@@ -13,9 +13,12 @@ struct EmbeddedReach: NodeReach, PortReach {
     let sandboxes: PodSandboxes
     let readiness: Readiness
     private let kernel = LinuxKernel()
+    /// Whether a lab is over; its ports then say so instead of waiting.
+    private let isOver: @Sendable (_ lab: String) async -> Bool
 
-    init(sandboxes: PodSandboxes) throws {
+    init(sandboxes: PodSandboxes, isOver: @escaping @Sendable (_ lab: String) async -> Bool) throws {
         self.sandboxes = sandboxes
+        self.isOver = isOver
         readiness = try Readiness()
     }
 
@@ -32,7 +35,7 @@ struct EmbeddedReach: NodeReach, PortReach {
                 return descriptor
             }
         } catch let problem as KubeletProblem where problem.reason == "NotRunning" {
-            throw LabProblem.nodeNotFound(lab: lab, node: node)
+            if await isOver(lab) { throw LabProblem.labNotFound(id: lab) }
         }
         throw KernelProblem(call: "connect", subject: "\(lab)/\(node):\(port)", code: Errno.refused)
     }

@@ -34,9 +34,24 @@ struct Server {
         let database = try Database(path: configuration.databasePath, migrations: Accounts.migrations)
         let accounts = try Accounts(database: database)
         let store = try ClusterStore(path: configuration.clusterDatabasePath, durability: .processDeath)
+        let sandboxes = try await PodSandboxes.open(SandboxSettings(state: configuration.state, images: configuration.imagesPath))
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(try await serve(folder, accounts, database, store, sandboxes))
+        } catch {
+            outcome = .failure(error)
+        }
+        // With no lab left, nothing of this server stays on the machine.
+        let client = ClusterClient(transport: APIServer(store: store))
+        await sandboxes.close(forGood: (try? await client.list(.pods).items.isEmpty) ?? false)
+        try outcome.get()
+    }
+
+    private func serve(
+        _ folder: ProgramFolder, _ accounts: Accounts, _ database: Database, _ store: ClusterStore, _ sandboxes: PodSandboxes
+    ) async throws {
         let api = APIServer(store: store)
         let client = ClusterClient(transport: api)
-        let sandboxes = try await PodSandboxes.open(SandboxSettings(state: configuration.state, images: configuration.imagesPath))
         let kubelet = try Kubelet(
             settings: KubeletSettings(nodeName: hostName(), address: "127.0.0.1", agentProgram: folder.nodeAgent), client: client,
             sandboxes: sandboxes)
@@ -50,7 +65,7 @@ struct Server {
             configuration: LabServiceConfiguration(
                 memoryTotalBytes: MachineFigures.memoryTotalBytes, spec: { (name) async throws(LabProblem) in try labSpec(name, in: library) },
                 memoryUsedBytes: { await usage(of: kubelet).values.reduce(0) { $0 + $1.memoryBytes } }))
-        let reach = try EmbeddedReach(sandboxes: sandboxes)
+        let reach = try EmbeddedReach(sandboxes: sandboxes) { id in await labs.find(id).map { $0.state == .ended } ?? true }
         let pages = StaticFiles(directory: configuration.publicFiles ?? folder.publicFiles)
         let ports = await PortLinks(
             configuration: PortLinksConfiguration(
@@ -66,14 +81,6 @@ struct Server {
 
         let front = WebServer(configuration: webConfiguration(ports), handler: gateway)
         let kubernetes = WebServer(configuration: try kubernetesConfiguration(), handler: KubernetesFront(server: api))
-        _ = try await front.start()
-        do {
-            _ = try await kubernetes.start()
-        } catch {
-            await front.stop()
-            throw error
-        }
-        announce(accounts)
         let signals = SignalWatch([SIGTERM, SIGINT, SIGHUP])
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await store.run() }
@@ -89,14 +96,24 @@ struct Server {
                     try? await front.reloadCertificates()
                 }
             }
-            _ = try await group.next()
+            defer { group.cancelAll() }
+            // Who comes back to a lab after a restart finds it: the doors open when all labs are known again.
+            await labs.waitUntilAdopted()
+            await gateway.prepare()
+            _ = try await front.start()
+            do {
+                _ = try await kubernetes.start()
+                announce(accounts)
+                _ = try await group.next()
+            } catch {
+                await front.stop()
+                throw error
+            }
             log.info("stopping; labs go on")
             group.cancelAll()
             await front.stop()
             await kubernetes.stop()
         }
-        // With no lab left, nothing of this server stays on the machine.
-        await sandboxes.close(forGood: try await client.list(.pods).items.isEmpty)
     }
 
     /// The caps: the configuration's, then what an admin changed in the page.
