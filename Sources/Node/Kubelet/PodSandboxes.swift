@@ -204,6 +204,14 @@ package actor PodSandboxes {
         states[namespace] = .changing([])
         do {
             let group = try await threads.run { [self] () throws in
+                // An earlier process may have ended between the group and its first pod.
+                if let left = groups.existing(namespace) {
+                    let mounted = Set(try kernel.mounts(below: paths.group(namespace)))
+                    if mounted.contains(paths.userNamespace(namespace)), mounted.contains(paths.router(namespace)) { return left }
+                    for process in controlGroups.processes(namespace) { try kernel.kill(process, andWaitSeconds: 0) }
+                    try networks.destroyRouter(slot: left.slot)
+                    try Self.untilGone(namespace) { () throws(ContainersProblem) in try groups.destroy(namespace) }
+                }
                 let group = try groups.create(namespace)
                 do { try networks.createRouter(pin: paths.router(namespace), slot: group.slot, egress: egress) } catch {
                     try? networks.destroyRouter(slot: group.slot)
