@@ -306,7 +306,7 @@ package actor LabService {
         do {
             try await write(record)
             try await client.delete(.namespaces, name: record.namespace)
-        } catch let problem as ClusterProblem where problem.isNotFound {
+        } catch let problem as any Problem where problem.reason == "NotFound" || problem.reason == "LabNotFound" {
             await gone(record)
         } catch {
             log.error("lab could not be ended yet", metadata: ["lab": "\(record.id)", "cause": "\(error)"])

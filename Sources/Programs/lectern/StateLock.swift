@@ -23,7 +23,11 @@ struct StateLock {
         let opened = open(folder + "/lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
         guard opened >= 0 else { throw .notWritable(folder, String(cString: strerror(errno))) }
         descriptor = OwnedDescriptor(opened)
-        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else { throw .inUse(folder) }
+        // Not flock(2): a child that was being made when the server was killed would hold its lock on.
+        var lock = Glibc.flock()
+        lock.l_type = Int16(F_WRLCK)
+        lock.l_whence = Int16(SEEK_SET)
+        guard fcntl(opened, F_SETLK, &lock) == 0 else { throw .inUse(folder) }
     }
 
     func release() { descriptor.close() }
