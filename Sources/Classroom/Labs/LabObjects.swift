@@ -209,6 +209,9 @@ package struct LabObjects: Sendable {
 }
 
 extension LabNode {
+    /// A node that ended this often in a row is called failed; it is started again all the same, ever more slowly.
+    static let restartsForgiven = 4
+
     /// A node as its Pod shows it. `pod` is `nil` while there is none.
     package init(index: Int, pod: JSON?) {
         let name = LabObjects.nodeName(index)
@@ -226,6 +229,8 @@ extension LabNode {
             self.init(name: name, state: .ready, message: "", address: address)
         } else if status["phase"] == "Failed" {
             self.init(name: name, state: .failed, message: status["message"]?.string ?? "The node could not be started.", address: address)
+        } else if container?["state"]?["waiting"]?["reason"] == "CrashLoopBackOff", (container?["restartCount"]?.int ?? 0) < Self.restartsForgiven {
+            self.init(name: name, state: .creating, message: "The node ended and is started again.", address: address)
         } else if let waiting = container?["state"]?["waiting"], let text = waiting["message"]?.string, waiting["reason"] != "ContainerCreating" {
             self.init(name: name, state: .failed, message: text, address: address)
         } else {
