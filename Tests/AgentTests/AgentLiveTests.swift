@@ -130,6 +130,24 @@ import Testing
         #expect(agent.memoryBytes < 40 << 20)
     }
 
+    @Test func aSlowViewerDoesNotHoldUpAFastOne() throws {
+        let agent = try LiveAgent()
+        let slow = try agent.terminal(viewer: "slow", role: "view")
+        slow.acknowledges = false
+        let fast = try agent.terminal(viewer: "fast")
+        _ = try fast.event("prompt")
+        fast.type("seq 1 800000; echo fin''ished\r")
+        try fast.until("\nfinished")
+        #expect(fast.snapshots == 0)
+        #expect(slow.snapshots == 0)
+        // It read nothing while the ring went by: the rest of its window, then a snapshot and what is remembered.
+        slow.acknowledges = true
+        try slow.until("\nfinished")
+        #expect(slow.snapshots == 1)
+        #expect(slow.text.contains("\n799999\r\n800000\r\nfinished"))
+        #expect(slow.offset <= fast.offset + 4096)
+    }
+
     @Test func severalViewersSeeTheSame() throws {
         let agent = try LiveAgent()
         let one = try agent.terminal(viewer: "one")

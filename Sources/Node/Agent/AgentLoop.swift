@@ -90,7 +90,8 @@ package final class AgentLoop {
         while let signal = signals.next() {
             switch signal {
             case .child: reap()
-            case .end: isEnding = true
+            // `kill 1` within the node does nothing, as on any machine whose init does not want to end.
+            case .end(let fromInside): isEnding = isEnding || !(options.isInit && fromInside)
             }
         }
     }

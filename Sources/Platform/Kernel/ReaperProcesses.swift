@@ -123,13 +123,17 @@ package final class ReaperSignals {
 
     deinit { close(descriptor) }
 
-    package enum Kind: Sendable { case child, end }
+    package enum Kind: Sendable, Equatable {
+        case child
+        /// Asked to end, by a process of this PID namespace or by one outside of it.
+        case end(fromInside: Bool)
+    }
 
     /// The next signal that waits.
     package func next() -> Kind? {
         var info = signalfd_siginfo()
         let got = read(descriptor, &info, MemoryLayout<signalfd_siginfo>.size)
         guard got == MemoryLayout<signalfd_siginfo>.size else { return nil }
-        return info.ssi_signo == UInt32(SIGCHLD) ? .child : .end
+        return info.ssi_signo == UInt32(SIGCHLD) ? .child : .end(fromInside: info.ssi_pid != 0)
     }
 }
