@@ -16,6 +16,9 @@ final class LoopEngine {
     /// Room in front of what `lws_write` is given, for frame headers.
     nonisolated static let headroom = 32
 
+    /// Open descriptors the process may have, where its hard limit allows.
+    private static let wantedDescriptors: UInt = 65_536
+
     nonisolated static let log = Logger(label: "lectern.web")
 
     private(set) var context: OpaquePointer!
@@ -47,6 +50,7 @@ final class LoopEngine {
     /// Makes the context. Apart from `init`, because libwebsockets calls back, and the callbacks want `shared`.
     func start() {
         lws_set_log_level(Int32(getenv("LECTERN_LWS_LOG") == nil ? LLL_ERR : 31), logFromLibrary)
+        Self.raiseDescriptorLimit()
         var info = lws_context_creation_info()
         info.port = CONTEXT_PORT_NO_LISTEN_SERVER
         info.options = UInt64(LWS_SERVER_OPTION_EXPLICIT_VHOSTS) | UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
@@ -56,6 +60,10 @@ final class LoopEngine {
         info.pt_serv_buf_size = 16 << 10
         info.timeout_secs = 30
         info.timeout_secs_ah_idle = 30
+        // libwebsockets' libev part takes SIGINT to stop its loop; what the signal does is the program's to say.
+        var interrupt = sigaction()
+        sigaction(SIGINT, nil, &interrupt)
+        defer { sigaction(SIGINT, &interrupt, nil) }
         let options = info.options
         info.options |= UInt64(LWS_SERVER_OPTION_LIBEV)
         context = lws_create_context(&info)
@@ -69,6 +77,14 @@ final class LoopEngine {
         priorKnowledgeHost = protocols.makeHost(context, name: "\u{1}prior", priorKnowledge: true)
         adopt(LoopExecutor.shared.wakeDescriptor)
         adopt(poller.descriptor)
+    }
+
+    // libwebsockets' tables have the size of the limit at this moment, and the usual 1,024 are few for a class.
+    private static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < wantedDescriptors else { return }
+        limit.rlim_cur = min(wantedDescriptors, limit.rlim_max)
+        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     /// Serves: one turn with poll, for ever with libev.
