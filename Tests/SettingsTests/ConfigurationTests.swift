@@ -91,7 +91,7 @@ import Web
         }
         #expect(problems.count == 3)
         #expect(problems.map(\.reason) == ["ConfigurationKeyUnknown", "ConfigurationValueInvalid", "ConfigurationKeyUnknown"])
-        #expect(ConfigurationProblem.several(problems).message.contains("lectern.yaml:3: caps.labsTotal cannot be 0"))
+        #expect(ConfigurationProblem.several(problems).message.contains("lectern.yaml, line 3: caps.labsTotal cannot be 0"))
     }
 
     @Test func whatIsNotYAMLIsToldWithItsLine() {

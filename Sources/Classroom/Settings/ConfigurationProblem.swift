@@ -9,7 +9,7 @@ package enum SettingOrigin: Sendable, Equatable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .file(let path, let line): "\(path):\(line)"
+        case .file(let path, let line): "\(path), line \(line)"
         case .option(let name): name
         }
     }
