@@ -141,7 +141,7 @@ def starts(run):
         begun = time.perf_counter()
         run.end(lab)
         wait_until(
-            lambda: run.admin.get(f"/api/v1/labs/{lab}").json["state"] == "ended" and not any(lab in t for t in traces(run.server.state)),
+            lambda: run.admin.get(f"/api/v1/labs/{lab}").json["state"] == "ended" and not any(lab in t for t in traces(run.server)),
             30, "the lab being gone")
         ends.append(time.perf_counter() - begun)
     value, tail = median(samples), percentile(samples, 0.99)
