@@ -252,6 +252,26 @@ import Testing
         }
     }
 
+    @Test func letsGoOfTheHandlerWhenTheSocketIsClosed() async throws {
+        let watcher = Watcher()
+        try await withServer(Routes(socket: { _ in
+            let log = SocketLog()
+            watcher.log = log
+            return .accept(subprotocol: nil, log)
+        })) { port in
+            let client = try await SocketClient.open(port)
+            _ = await client.head()
+            try await eventually { await watcher.log?.socket != nil }
+            await client.wire.close()
+            try await eventually { await watcher.log == nil }
+        }
+    }
+
+    @WebLoop private final class Watcher {
+        weak var log: SocketLog?
+        nonisolated init() {}
+    }
+
     @Test func sendsWhatIsQueuedBeforeItOpensUp() async throws {
         let log = SocketLog()
         await setGreeting(log)

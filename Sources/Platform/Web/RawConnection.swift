@@ -36,7 +36,8 @@ package final class RawConnection: PollSource {
     package private(set) var isOpen = true
 
     private let stream: any ByteStream
-    private let handler: any RawConnectionHandler
+    /// Let go of when the connection is closed, as handlers keep their connections.
+    private var handler: (any RawConnectionHandler)?
     private var watch = Watch()
     private var queue: [[UInt8]] = []
     private var first = 0
@@ -111,12 +112,14 @@ package final class RawConnection: PollSource {
         bufferedBytes = 0
         watch.end(stream.descriptor)
         stream.close()
+        handler = nil
     }
 
     private func fail(_ error: String?) {
         guard isOpen else { return }
+        let handler = handler
         close()
-        handler.closed(self, error: error)
+        handler?.closed(self, error: error)
     }
 
     private func updateWatch() {
@@ -134,7 +137,7 @@ package final class RawConnection: PollSource {
         guard isOpen else { return }
         if wasAboveLowWater, bufferedBytes < Self.lowWaterBytes {
             wasAboveLowWater = false
-            handler.drained(self)
+            handler?.drained(self)
         }
         updateWatch()
     }
@@ -144,14 +147,14 @@ package final class RawConnection: PollSource {
         for _ in 0..<Self.readsPerTurn {
             switch stream.read(into: buffer) {
             case .bytes(let count):
-                handler.received(self, Array(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
+                handler?.received(self, Array(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
                 if !isOpen || readingPaused { return }
                 if count < buffer.count, !stream.hasHiddenBytes { return }
             case .blocked: return
             case .ended:
                 readEnded = true
                 updateWatch()
-                handler.ended(self)
+                handler?.ended(self)
                 return
             case .failed(let error): return fail(error)
             }

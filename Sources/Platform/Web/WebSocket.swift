@@ -40,7 +40,8 @@ package final class WebSocket {
 
     private let wsi: OpaquePointer
     private let ticket: ConnectionTicket
-    private let handler: any WebSocketHandler
+    /// Let go of when the socket is closed, as handlers keep their sockets.
+    private var handler: (any WebSocketHandler)?
     private var queue: [Outgoing] = []
     private var first = 0
     private var offset = 0
@@ -109,7 +110,7 @@ package final class WebSocket {
 
 // What libwebsockets calls.
 extension WebSocket {
-    func established() { handler.opened(self) }
+    func established() { handler?.opened(self) }
 
     func heardFrom() {
         lastHeard = LoopEngine.shared.poller.coarseNow
@@ -128,10 +129,10 @@ extension WebSocket {
         let message = incoming
         incoming = []
         if lws_frame_is_binary(wsi) != 0 {
-            handler.received(self, binary: message)
+            handler?.received(self, binary: message)
         } else {
             guard let text = String(validating: message, as: UTF8.self) else { return refuse(1007, "Text must be UTF-8.") }
-            handler.received(self, text: text)
+            handler?.received(self, text: text)
         }
         return 0
     }
@@ -177,7 +178,7 @@ extension WebSocket {
         }
         if wasAboveLowWater, bufferedBytes <= ticket.server.limits.lowWaterBytes {
             wasAboveLowWater = false
-            handler.drained(self)
+            handler?.drained(self)
         }
         return 0
     }
@@ -214,7 +215,8 @@ extension WebSocket {
         first = 0
         bufferedBytes = 0
         ticket.socketClosed()
-        handler.closed(self, code: closeCode)
+        handler?.closed(self, code: closeCode)
+        handler = nil
     }
 
     /// Keep-alive: asks a silent peer for a sign of life, and gives up on one that does not answer.
