@@ -43,7 +43,7 @@ def site():
     server.start()
     yield Site(server.url, lambda: server.command("admin", "login-link").stdout.strip().splitlines()[-1])
     server.destroy()
-    assert traces(server.state) == []
+    assert traces(server) == []
 
 
 @pytest.fixture(scope="session")
