@@ -20,6 +20,7 @@ package final class Informer: Sendable {
     private struct State {
         var items: [String: JSON] = [:]
         var isSynced = false
+        var isOver = false
         var waiters: [CheckedContinuation<Void, Never>] = []
         var listeners: [Int: InformerQueue] = [:]
         var nextListener = 0
@@ -49,12 +50,12 @@ package final class Informer: Sendable {
 
     package func item(namespace: String? = nil, name: String) -> JSON? { state.withLock { $0.items[Self.key(namespace, name)] } }
 
-    /// Returns once the first list is in.
+    /// Returns once the first list is in, or `run` has ended.
     package func waitForSync() async {
         await withCheckedContinuation { continuation in
             let isSynced = state.withLock { state in
-                if !state.isSynced { state.waiters.append(continuation) }
-                return state.isSynced
+                if !state.isSynced, !state.isOver { state.waiters.append(continuation) }
+                return state.isSynced || state.isOver
             }
             if isSynced { continuation.resume() }
         }
@@ -78,6 +79,7 @@ package final class Informer: Sendable {
     package func run() async throws {
         defer {
             let waiters = state.withLock { state in
+                state.isOver = true
                 defer { state.waiters = [] }
                 return state.waiters
             }
