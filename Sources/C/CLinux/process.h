@@ -91,6 +91,10 @@ static inline pid_t cl_namespace_child(int join_user, uid_t uid, int flags, int 
         if (!failure && syscall(SYS_setresuid, uid, uid, uid) < 0) failure = errno;
     }
     if (!failure && unshare(flags) < 0) failure = errno;
-    if (write(ready, &failure, sizeof failure) != sizeof failure) _exit(1);
+    // A change of user ids forgets the signal. With no descriptor but this one, the pipe breaks where the parent has gone.
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (dup2(ready, 0) < 0) _exit(1);
+    syscall(SYS_close_range, 1u, ~0u, 0);
+    if (write(0, &failure, sizeof failure) != sizeof failure) _exit(1);
     for (;;) pause();
 }
