@@ -11,10 +11,11 @@ package enum AgentLimits {
     package static let ringBytes = 1 << 20
     /// Free space kept in the ring for the next turn's reading.
     package static let turnBytes = 64 << 10
-    /// A turn that brought at least this much is a flood: the next one waits for `floodSeconds`, so that few large reads
-    /// and frames do the work of many small ones. The kernel holds 64 KiB for a PTY.
-    package static let floodBytes = 4 << 10
-    package static let floodSeconds = 0.0005
+    /// A turn that brought at least this much is a flood: it is sent when `gatherBytes` are there or `gatherSeconds` have
+    /// passed, so that few large frames do the work of many small ones.
+    package static let floodBytes = 2 << 10
+    package static let gatherBytes = 48 << 10
+    package static let gatherSeconds = 0.0003
     /// Output that the fastest viewer has not acknowledged; at this much the PTY is read no further.
     package static let windowBytes: UInt64 = 768 << 10
     /// Output that any viewer may be sent beyond what it acknowledged.

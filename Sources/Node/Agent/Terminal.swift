@@ -22,7 +22,9 @@ final class Terminal: LoopSource {
     private var pumpAgain = false
     private var foregroundTimer: UInt64?
     private var appliedTimer: UInt64?
-    private var floodTimer: UInt64?
+    private var gatherTimer: UInt64?
+    /// Where the output ended when viewers were last sent what they may get.
+    private var pumpedEnd: UInt64
 
     /// The terminal of that name, made anew where the request allows it.
     static func find(_ request: AgentRequest.TerminalRequest, in loop: AgentLoop) throws(AgentProblem) -> Terminal {
@@ -52,6 +54,7 @@ final class Terminal: LoopSource {
         ring = PTYRing(capacityBytes: AgentLimits.ringBytes, startingAt: base)
         history = ScreenHistory(columns: session.columns, rows: session.rows)
         key = loop.newKey()
+        pumpedEnd = base
     }
 
     // MARK: Viewers
@@ -113,7 +116,7 @@ final class Terminal: LoopSource {
     func ready(_ ready: PTYPoller.Interest) {
         if ready.contains(.writing) { writeInput() }
         if !ready.isDisjoint(with: [.reading, .hungUp, .failed]) { read() }
-        pump()
+        if gatherTimer == nil { pump() }
     }
 
     private func read() {
@@ -123,18 +126,27 @@ final class Terminal: LoopSource {
         let from = ring.end
         let reading = ring.fill(from: master, limitBytes: AgentLimits.turnBytes)
         if reading.count > 0 { took(from) }
-        if reading.ended { return unwatch() }
-        if reading.count >= AgentLimits.floodBytes, reading.drained, floodTimer == nil { restFromFlood() }
+        if reading.ended { unwatch() }
+        gather(reading)
     }
 
-    /// Lets the PTY fill before it is read again.
-    private func restFromFlood() {
-        floodTimer = loop.after(AgentLimits.floodSeconds) { [weak self] in
+    /// Decides whether what was read goes out now or with what follows.
+    private func gather(_ reading: PTYReading) {
+        let waiting = ring.end - pumpedEnd
+        if reading.count < AgentLimits.floodBytes || reading.ended || waiting >= UInt64(AgentLimits.gatherBytes) || !session.mayRead {
+            return stopGathering()
+        }
+        guard gatherTimer == nil else { return }
+        gatherTimer = loop.after(AgentLimits.gatherSeconds) { [weak self] in
             guard let self else { return }
-            floodTimer = nil
-            if session.mayRead { read() }
+            gatherTimer = nil
             pump()
         }
+    }
+
+    private func stopGathering() {
+        if let gatherTimer { loop.cancel(timer: gatherTimer) }
+        gatherTimer = nil
     }
 
     /// Output from `from` on is in the ring.
@@ -164,6 +176,7 @@ final class Terminal: LoopSource {
     /// Sends every viewer what it may get and its socket takes, then sees whether the PTY may be read.
     func pump() {
         pumpAgain = true
+        pumpedEnd = ring.end
         guard !isPumping else { return }
         isPumping = true
         // A viewer that is lost on the way gives the others something to hear.
@@ -208,7 +221,7 @@ final class Terminal: LoopSource {
     private func watch() {
         guard master >= 0 else { return }
         var wanted: PTYPoller.Interest = []
-        if session.mayRead, floodTimer == nil { wanted.insert(.reading) }
+        if session.mayRead { wanted.insert(.reading) }
         if !session.input.isEmpty { wanted.insert(.writing) }
         // A PTY whose shell is gone reports a hang-up even to those who wait for nothing.
         if wanted.isEmpty { return unwatch() }
@@ -265,8 +278,7 @@ final class Terminal: LoopSource {
 
     private func closeMaster() {
         unwatch()
-        if let floodTimer { loop.cancel(timer: floodTimer) }
-        floodTimer = nil
+        stopGathering()
         PTYFiles.close(master)
         master = -1
         shell = -1
