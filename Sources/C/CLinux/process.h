@@ -80,6 +80,7 @@ static inline pid_t cl_spawn_process(struct cl_spawn *spawn) {
 /// Forks a child that (joins a user namespace, becomes `uid`,) unshares `flags`, writes its errno as one int to `ready`
 /// and sleeps until it is killed. The parent opens its /proc/PID/ns files meanwhile.
 static inline pid_t cl_namespace_child(int join_user, uid_t uid, int flags, int ready) {
+    pid_t parent = getpid();
     pid_t child = _Fork();
     if (child != 0) return child;
     int failure = 0;
@@ -91,8 +92,9 @@ static inline pid_t cl_namespace_child(int join_user, uid_t uid, int flags, int 
         if (!failure && syscall(SYS_setresuid, uid, uid, uid) < 0) failure = errno;
     }
     if (!failure && unshare(flags) < 0) failure = errno;
-    // A change of user ids forgets the signal. With no descriptor but this one, the pipe breaks where the parent has gone.
+    // A change of user ids forgets the signal; and a parent that died before this line sends none.
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != parent) _exit(1);
     if (dup2(ready, 0) < 0) _exit(1);
     syscall(SYS_close_range, 1u, ~0u, 0);
     if (write(0, &failure, sizeof failure) != sizeof failure) _exit(1);
