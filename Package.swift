@@ -51,7 +51,10 @@ let programs: [Target] = [
 let classroom: [Target] = [
     room(
         "Classroom", "Gateway",
-        uses: ["Accounts", "Labs", "Terminals", "Ports", "Workshops", "APIServer", "ClusterModel", "Web", "Compression", "Crypto", "Essentials", logging]),
+        uses: [
+            "Accounts", "Labs", "Terminals", "Ports", "Workshops", "APIServer", "ClusterModel", "Web", "Compression", "Crypto",
+            "Essentials", logging,
+        ]),
     room("Classroom", "Settings", uses: ["Labs", "Web", "Essentials", yaml]),
     room("Classroom", "Labs", uses: ["ClusterClient", "ClusterModel", "Database", "Crypto", "Essentials", logging]),
     room("Classroom", "Terminals", uses: ["Web", "Essentials", logging]),
@@ -110,7 +113,9 @@ let allTests: [Target] = [
     tests("MarkupTests", uses: ["Markup", "Essentials"]),
     tests("ScreenTests", uses: ["Screen", "Essentials"]),
     tests("ClusterTests", uses: ["ClusterModel", "ClusterStore", "ClusterClient", "Database", "Essentials"]),
-    tests("ControlPlaneTests", uses: ["APIServer", "Scheduler", "Controllers", "ClusterModel", "ClusterStore", "ClusterClient", "Database", "Essentials"]),
+    tests(
+        "ControlPlaneTests",
+        uses: ["APIServer", "Scheduler", "Controllers", "ClusterModel", "ClusterStore", "ClusterClient", "Database", "Essentials"]),
     tests("NodeTests", uses: ["Kubelet", "Containers", "Network", "Kernel", "ClusterModel", "ClusterClient", "Essentials", collections]),
     tests("AgentTests", uses: ["Agent", "Screen", "Kernel", "Essentials"]),
     tests("WorkshopsTests", uses: ["Workshops", "Markup", "Essentials", collections]),
@@ -119,7 +124,12 @@ let allTests: [Target] = [
     tests("TerminalsTests", uses: ["Terminals", "Ports", "Web", "Essentials"]),
     tests("GatewayTests", uses: ["Gateway", "Accounts", "Labs", "Workshops", "Web", "Essentials"]),
     tests("ArchitectureTests", uses: ["Essentials"]),
-    tests("SandboxLiveTests", uses: ["Containers", "Network", "Kernel", "Kubelet", "APIServer", "ClusterClient", "ClusterStore", "ClusterModel", "Essentials", collections]),
+    tests(
+        "SandboxLiveTests",
+        uses: [
+            "Containers", "Network", "Kernel", "Kubelet", "APIServer", "ClusterClient", "ClusterStore", "ClusterModel", "Essentials",
+            collections,
+        ]),
     tests("ServerLiveTests", uses: ["Web", "Essentials"]),
 ]
 

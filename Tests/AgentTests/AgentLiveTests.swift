@@ -218,8 +218,10 @@ import Testing
         let agent = try LiveAgent()
         let contents = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         let path = agent.directory + "/sub/file"
-        #expect(try agent.open(["open": "write-file", "path": JSON(path), "size": JSON(contents.count)], body: contents).answer["ok"] == false)
-        let written = try agent.open(["open": "write-file", "path": JSON(path), "size": JSON(contents.count), "mode": 0o640, "parents": true], body: contents)
+        #expect(
+            try agent.open(["open": "write-file", "path": JSON(path), "size": JSON(contents.count)], body: contents).answer["ok"] == false)
+        let written = try agent.open(
+            ["open": "write-file", "path": JSON(path), "size": JSON(contents.count), "mode": 0o640, "parents": true], body: contents)
         #expect(written.answer["ok"] == true)
         let (stream, answer) = try agent.open(["open": "read-file", "path": JSON(path)])
         #expect(answer["size"] == JSON(contents.count))
@@ -238,7 +240,8 @@ import Testing
             #expect(try JSON(parsing: stream.line())["ok"] == false)
         }
         let frames: [[UInt8]] = [
-            [0, 0, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF], [0, 1, 0, 2, 0], [0, 0, 0, 1, 9], [0, 0, 0, 3, 1, 0, 80], [0, 0, 0, 9, 2, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
+            [0, 0, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF], [0, 1, 0, 2, 0], [0, 0, 0, 1, 9], [0, 0, 0, 3, 1, 0, 80],
+            [0, 0, 0, 9, 2, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
         ]
         for bytes in frames {
             let terminal = try agent.terminal()

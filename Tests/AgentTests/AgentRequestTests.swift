@@ -33,7 +33,9 @@ import Testing
         #expect(ClientFrame([0x00, 0x61]) == .input([0x61]))
         #expect(ClientFrame([0x01, 0, 80, 0, 24]) == .resize(columns: 80, rows: 24))
         #expect(ClientFrame([0x02, 0, 0, 0, 0, 0, 1, 0, 0]) == .acknowledge(65536))
-        for bad: ArraySlice<UInt8> in [[], [0x03], [0x01, 0, 80, 0], [0x01, 0, 0, 0, 24], [0x02, 1], [0xFF, 1, 2]] { #expect(ClientFrame(bad) == nil) }
+        for bad: ArraySlice<UInt8> in [[], [0x03], [0x01, 0, 80, 0], [0x01, 0, 0, 0, 24], [0x02, 1], [0xFF, 1, 2]] {
+            #expect(ClientFrame(bad) == nil)
+        }
     }
 
     @Test func listeningPortsAreRead() {

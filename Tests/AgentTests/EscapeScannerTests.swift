@@ -9,8 +9,12 @@ import Testing
     }
 
     @Test func shellMarksAndTitles() {
-        let text = "\u{1B}]133;D;3\u{07}\u{1B}]133;A\u{07}$ \u{1B}]133;B\u{1B}\\ls\u{1B}]133;C;x=y\u{07}\u{1B}]0;a title\u{07}\u{1B}]2;two\u{1B}\\\u{1B}]7;file:///root\u{07}"
-        #expect(scan(text) == [.commandEnd(3), .promptStart, .promptEnd, .commandStart, .title("a title"), .title("two"), .directory("file:///root")])
+        let text =
+            "\u{1B}]133;D;3\u{07}\u{1B}]133;A\u{07}$ \u{1B}]133;B\u{1B}\\ls\u{1B}]133;C;x=y\u{07}\u{1B}]0;a title\u{07}\u{1B}]2;two\u{1B}\\\u{1B}]7;file:///root\u{07}"
+        #expect(
+            scan(text) == [
+                .commandEnd(3), .promptStart, .promptEnd, .commandStart, .title("a title"), .title("two"), .directory("file:///root"),
+            ])
     }
 
     @Test func everyCutFindsTheSame() {
@@ -32,11 +36,15 @@ import Testing
     }
 
     @Test func controlCharactersLeaveTitles() { #expect(scan("\u{1B}]0;a\u{01}b\u{85}c\u{07}") == [.title("abc")]) }
-    @Test func unknownAndCancelledSequencesAreIgnored() { #expect(scan("\u{1B}]52;c;AAAA\u{07}\u{1B}]133;Z\u{07}\u{1B}]0;x\u{18}\u{1B}]133\u{07}") == []) }
+    @Test func unknownAndCancelledSequencesAreIgnored() {
+        #expect(scan("\u{1B}]52;c;AAAA\u{07}\u{1B}]133;Z\u{07}\u{1B}]0;x\u{18}\u{1B}]133\u{07}") == [])
+    }
     @Test func aStringWithoutEndKeepsLittle() {
         var scanner = EscapeScanner()
         for _ in 0..<100 { #expect(scanner.scan(Array("\u{1B}P".utf8) + [UInt8](repeating: 0x61, count: 10_000)).isEmpty) }
         #expect(!scanner.isAtGround)
     }
-    @Test func statusThatIsNoNumberIsZero() { #expect(scan("\u{1B}]133;D\u{07}\u{1B}]133;D;99999999999999999999\u{07}") == [.commandEnd(0), .commandEnd(0)]) }
+    @Test func statusThatIsNoNumberIsZero() {
+        #expect(scan("\u{1B}]133;D\u{07}\u{1B}]133;D;99999999999999999999\u{07}") == [.commandEnd(0), .commandEnd(0)])
+    }
 }

@@ -57,7 +57,9 @@ final class LiveAgent {
 
     var children: [(pid: Int, state: String)] {
         ReaperFiles.names(in: "/proc").compactMap { Int($0) }.compactMap { pid in
-            guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8), let end = stat.lastIndex(of: ")") else { return nil }
+            guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8), let end = stat.lastIndex(of: ")") else {
+                return nil
+            }
             let fields = stat[stat.index(after: end)...].split(separator: " ")
             return fields.count > 1 && fields[1] == "\(self.pid)" ? (pid, String(fields[0])) : nil
         }
@@ -70,14 +72,18 @@ final class LiveAgent {
         return (stream, try JSON(parsing: stream.line()))
     }
 
-    func terminal(_ name: String = "1", resume: UInt64? = nil, viewer: String = "v", role: String = "write", create: Bool = true) throws -> LiveTerminal {
+    func terminal(_ name: String = "1", resume: UInt64? = nil, viewer: String = "v", role: String = "write", create: Bool = true) throws
+        -> LiveTerminal
+    {
         var header: JSON = ["open": "terminal", "name": JSON(name), "viewer": JSON(viewer), "role": JSON(role), "create": JSON(create)]
         if let resume { header["resume"] = JSON(Int64(resume)) }
         return try LiveTerminal(open(header).stream)
     }
 
     func execute(_ command: [String], timeoutSeconds: Int = 20) throws -> (output: String, end: JSON) {
-        let (stream, answer) = try open(["open": "exec", "command": JSON(command), "timeoutSeconds": JSON(timeoutSeconds), "workingDirectory": JSON(directory)])
+        let (stream, answer) = try open([
+            "open": "exec", "command": JSON(command), "timeoutSeconds": JSON(timeoutSeconds), "workingDirectory": JSON(directory),
+        ])
         guard answer["ok"] == true else { return ("", answer) }
         var output: [UInt8] = []
         while true {
@@ -143,7 +149,8 @@ final class LiveStream {
     func exactly(_ count: Int) throws -> [UInt8] {
         while held.count - index < count {
             if index < held.count {
-                guard case .bytes(let more) = waits(milliseconds: 30_000) ? PTYFiles.read(descriptor, limitBytes: 256 << 10) : .nothing else { throw TimedOut() }
+                guard case .bytes(let more) = waits(milliseconds: 30_000) ? PTYFiles.read(descriptor, limitBytes: 256 << 10) : .nothing
+                else { throw TimedOut() }
                 held += more
             } else {
                 try fill()
@@ -209,7 +216,9 @@ final class LiveTerminal {
     }
 
     func type(_ text: String) { stream.sendFrame([0x00] + Array(text.utf8)) }
-    func resize(_ columns: Int, _ rows: Int) { stream.sendFrame([0x01, UInt8(columns >> 8), UInt8(columns & 255), UInt8(rows >> 8), UInt8(rows & 255)]) }
+    func resize(_ columns: Int, _ rows: Int) {
+        stream.sendFrame([0x01, UInt8(columns >> 8), UInt8(columns & 255), UInt8(rows >> 8), UInt8(rows & 255)])
+    }
 
     var text: String { String(decoding: output, as: UTF8.self) }
 
@@ -219,7 +228,8 @@ final class LiveTerminal {
         var looked = start
         while true {
             if output.count >= bytes.count, looked <= output.count - bytes.count {
-                for at in looked...(output.count - bytes.count) where output[at] == bytes[0] && Array(output[at..<at + bytes.count]) == bytes { return }
+                for at in looked...(output.count - bytes.count)
+                where output[at] == bytes[0] && Array(output[at..<at + bytes.count]) == bytes { return }
                 looked = output.count - bytes.count + 1
             }
             try step()

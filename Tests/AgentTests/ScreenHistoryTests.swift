@@ -7,7 +7,10 @@ import Testing
 
 @Suite struct ScreenHistoryTests {
     /// Runs output through a small ring and compares, at many places, with a screen that saw it all.
-    private func check(_ chunks: [[UInt8]], ring capacity: Int = 96 << 10, columns: Int = 80, rows: Int = 24, sourceLocation: SourceLocation = #_sourceLocation) {
+    private func check(
+        _ chunks: [[UInt8]], ring capacity: Int = 96 << 10, columns: Int = 80, rows: Int = 24,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
         let ring = PTYRing(capacityBytes: capacity, startingAt: 777)
         var history = ScreenHistory(columns: columns, rows: rows)
         let whole = ScreenModel(columns: columns, rows: rows)
@@ -39,7 +42,8 @@ import Testing
     @Test func alternateScreenRedraws() {
         check(
             (0..<300).map { round in
-                Array("\u{1B}[?1049h\u{1B}[H\u{1B}[2J".utf8) + (1...24).flatMap { Array("\u{1B}[\($0);1H\u{1B}[7mrow \($0) of \(round)\u{1B}[0m".utf8) }
+                Array("\u{1B}[?1049h\u{1B}[H\u{1B}[2J".utf8)
+                    + (1...24).flatMap { Array("\u{1B}[\($0);1H\u{1B}[7mrow \($0) of \(round)\u{1B}[0m".utf8) }
                     + (round % 3 == 0 ? Array("\u{1B}[?1049l$ prompt \(round)\r\n".utf8) : [])
             })
     }
@@ -49,7 +53,8 @@ import Testing
         var random = SeededRandom(seed: 7)
         let pieces = [
             "plain text ", "\r\n", "\r\n", "\r\n", "é漢👍", "\u{1B}[31m", "\u{1B}[0m", "\u{1B}[5;5H", "\u{1B}[K", "\u{1B}[2J", "\t", "\u{08}",
-            "\u{1B}]0;t\u{07}", "\u{1B}[1A", "\u{1B}[2L", "\u{1B}[3M", "\u{1B}[4;10r", "\u{1B}[r", "\u{1B}[?25l", "\u{1B}[?25h", "\u{1B}[1;44m",
+            "\u{1B}]0;t\u{07}", "\u{1B}[1A", "\u{1B}[2L", "\u{1B}[3M", "\u{1B}[4;10r", "\u{1B}[r", "\u{1B}[?25l", "\u{1B}[?25h",
+            "\u{1B}[1;44m",
         ]
         for _ in 0..<4 {
             check(

@@ -29,7 +29,11 @@ import Testing
     }
 
     @Test func linesAreCutWhereTheyEndNotWhereChunksDo() async throws {
-        let transport = ScriptedTransport([Self.stream([#"{"type":"ADDED","obj"#, #"ect":{"a":1}}"#, "\n\n", #"{"type":"DELETED","object":{"a":2}}"# + "\n" + #"{"type":"BOOK"#])])
+        let transport = ScriptedTransport([
+            Self.stream([
+                #"{"type":"ADDED","obj"#, #"ect":{"a":1}}"#, "\n\n", #"{"type":"DELETED","object":{"a":2}}"# + "\n" + #"{"type":"BOOK"#,
+            ])
+        ])
         var seen: [WatchEvent] = []
         for try await event in ClusterClient(transport: transport).watch(.pods) { seen.append(event) }
         #expect(seen == [WatchEvent(kind: .added, object: ["a": 1]), WatchEvent(kind: .deleted, object: ["a": 2])])
@@ -58,13 +62,16 @@ import Testing
 
     @Test func pathsAreEscaped() {
         #expect(GroupVersionResource.pods.path(namespace: "a", name: "b", subresource: "log") == "/api/v1/namespaces/a/pods/b/log")
-        #expect(GroupVersionResource.leases.path(namespace: "a/b", name: "c d") == "/apis/coordination.k8s.io/v1/namespaces/a%2Fb/leases/c%20d")
+        #expect(
+            GroupVersionResource.leases.path(namespace: "a/b", name: "c d") == "/apis/coordination.k8s.io/v1/namespaces/a%2Fb/leases/c%20d")
         #expect(PathText.unescape("a%2Fb") == "a/b")
         #expect(PathText.unescape("%zz") == nil)
     }
 
     @Test func anInformerListsAgainWhenItsVersionIsGone() async throws {
-        func pod(_ name: String, _ version: String) -> JSON { ["metadata": ["name": JSON(name), "namespace": "n", "resourceVersion": JSON(version)]] }
+        func pod(_ name: String, _ version: String) -> JSON {
+            ["metadata": ["name": JSON(name), "namespace": "n", "resourceVersion": JSON(version)]]
+        }
         func list(_ items: [JSON], _ version: String) -> APIResponse {
             APIResponse(status: 200, body: .object(["metadata": ["resourceVersion": JSON(version)], "items": .array(items)]))
         }

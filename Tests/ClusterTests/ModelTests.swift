@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct ModelTests {
     @Test(arguments: [
-        ("0.5", "500m"), ("1024Mi", "1Gi"), ("1000m", "1"), ("1.5Gi", "1536Mi"), ("2e3", "2e3"), ("2E", "2E"), ("100", "100"), ("1500", "1500"), ("2000", "2k"),
+        ("0.5", "500m"), ("1024Mi", "1Gi"), ("1000m", "1"), ("1.5Gi", "1536Mi"), ("2e3", "2e3"), ("2E", "2E"), ("100", "100"),
+        ("1500", "1500"), ("2000", "2k"),
         ("0", "0"), ("-1", "-1"), ("0.1", "100m"), ("1n", "1n"), ("1Ki", "1Ki"), ("1023", "1023"), ("5000Ki", "5000Ki"), ("3.0Mi", "3Mi"),
     ])
     func amountsAreWrittenInTheirCanonicalForm(text: String, canonical: String) throws {
@@ -26,7 +27,10 @@ import Testing
 
     @Test func labelSelectorsSelect() throws {
         let labels = ["app": "web", "tier": "front", "n": "5"]
-        for text in ["", "app=web", "app==web", "app!=db", "app in (web,db)", "x notin (a)", "tier", "!x", "app=web,tier=front", "n>4", "n<6", " app = web , tier "] {
+        for text in [
+            "", "app=web", "app==web", "app!=db", "app in (web,db)", "x notin (a)", "tier", "!x", "app=web,tier=front", "n>4", "n<6",
+            " app = web , tier ",
+        ] {
             #expect(try LabelSelector(text: text).matches(labels), "\(text)")
         }
         for text in ["app=db", "app in (a)", "!app", "x", "n>5", "app=web,x", "app notin (web)"] {
@@ -46,7 +50,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (0, "0s"), (119, "119s"), (120, "2m"), (125, "2m5s"), (600, "10m"), (10_799, "179m"), (10_800, "3h"), (11_000, "3h3m"), (100_000, "27h"),
+        (0, "0s"), (119, "119s"), (120, "2m"), (125, "2m5s"), (600, "10m"), (10_799, "179m"), (10_800, "3h"), (11_000, "3h3m"),
+        (100_000, "27h"),
         (200_000, "2d7h"), (864_000, "10d"), (86_400 * 800, "2y70d"), (-5, "<invalid>"),
     ])
     func agesReadAsKubectlWritesThem(seconds: Int64, text: String) { #expect(Age.text(seconds: seconds) == text) }
@@ -64,7 +69,9 @@ import Testing
                 #expect(!field.doc.isEmpty, "\(name).\(field.name)")
                 if field.number > 0 { #expect(numbers.insert([field.embeddedIn ?? 0, field.number]).inserted, "\(name).\(field.name)") }
                 if let below = Self.named(field.type) { #expect(table[below] != nil, "\(name).\(field.name): \(below)") }
-                if let key = field.mergeKey, let below = Self.named(field.type) { #expect(table[below]?.field(key) != nil, "\(name).\(field.name)") }
+                if let key = field.mergeKey, let below = Self.named(field.type) {
+                    #expect(table[below]?.field(key) != nil, "\(name).\(field.name)")
+                }
             }
         }
         for kind in Schema.host.kinds { #expect(table[kind.type] != nil, "\(kind.name)") }
@@ -81,7 +88,10 @@ import Testing
     @Test func decodingNamesWhatItDoesNotKnow() throws {
         var decoding = Decoding()
         let pod = try decoding.decode(
-            ["metadata": ["name": "a", "labels": [:]], "spec": ["containers": [["name": "c", "imagee": "x", "env": []]], "nodeName": nil], "extra": 1],
+            [
+                "metadata": ["name": "a", "labels": [:]],
+                "spec": ["containers": [["name": "c", "imagee": "x", "env": []]], "nodeName": nil], "extra": 1,
+            ],
             as: "Pod")
         #expect(decoding.unknownFields == ["spec.containers[0].imagee", "extra"])
         #expect(pod == ["metadata": ["name": "a"], "spec": ["containers": [["name": "c"]]]])
@@ -89,7 +99,9 @@ import Testing
 
     @Test func namesFollowTheRules() {
         #expect(NameRules.label("a-b1").isEmpty)
-        for name in ["", "A", "a_b", "-a", "a-", "a.b", String(repeating: "a", count: 64)] { #expect(!NameRules.label(name).isEmpty, "\(name)") }
+        for name in ["", "A", "a_b", "-a", "a-", "a.b", String(repeating: "a", count: 64)] {
+            #expect(!NameRules.label(name).isEmpty, "\(name)")
+        }
         #expect(NameRules.subdomain("a.b-c.d").isEmpty)
         for name in ["", "a..b", ".a", "a.", "A.b"] { #expect(!NameRules.subdomain(name).isEmpty, "\(name)") }
         #expect(NameRules.qualifiedName("example.com/Name_1").isEmpty)
@@ -102,7 +114,8 @@ import Testing
         let now = Timestamp(rfc3339: "2026-01-01T01:00:00Z") ?? Timestamp(seconds: 0)
         func status(_ statuses: JSON, phase: String = "Running", extra: JSON = .emptyObject) -> [JSON] {
             var pod: JSON = [
-                "metadata": ["name": "p", "creationTimestamp": "2026-01-01T00:00:00Z"], "spec": ["containers": [["name": "a"], ["name": "b"]], "nodeName": "n"],
+                "metadata": ["name": "p", "creationTimestamp": "2026-01-01T00:00:00Z"],
+                "spec": ["containers": [["name": "a"], ["name": "b"]], "nodeName": "n"],
                 "status": ["phase": JSON(phase), "podIP": "10.0.0.1", "containerStatuses": statuses],
             ]
             if let deletion = extra["deletionTimestamp"] { pod["metadata"]?["deletionTimestamp"] = deletion }

@@ -5,7 +5,9 @@ import Testing
 
 @Suite struct ProtobufTests {
     /// Field `number` with a length before its bytes.
-    static func bytes(_ number: Int, _ content: [UInt8]) -> [UInt8] { varint(UInt64(number << 3 | 2)) + varint(UInt64(content.count)) + content }
+    static func bytes(_ number: Int, _ content: [UInt8]) -> [UInt8] {
+        varint(UInt64(number << 3 | 2)) + varint(UInt64(content.count)) + content
+    }
     static func text(_ number: Int, _ text: String) -> [UInt8] { bytes(number, Array(text.utf8)) }
     static func number(_ field: Int, _ value: UInt64) -> [UInt8] { varint(UInt64(field << 3)) + varint(value) }
     static func varint(_ value: UInt64) -> [UInt8] {
@@ -26,8 +28,11 @@ import Testing
         let metadata = Self.text(1, "web") + Self.text(2, "") + Self.bytes(8, []) + Self.bytes(11, Self.text(1, "app") + Self.text(2, "x"))
         let port = Self.text(1, "") + Self.number(2, 0) + Self.number(3, 80) + Self.text(4, "TCP")
         let limit = Self.text(1, "cpu") + Self.bytes(2, Self.text(1, "500m"))
-        let probe = Self.bytes(1, Self.bytes(2, Self.text(1, "/") + Self.bytes(2, Self.number(1, 1) + Self.text(3, "http")))) + Self.number(3, 0)
-        let container = Self.text(1, "main") + Self.text(2, "nginx") + Self.text(3, "a") + Self.text(3, "b") + Self.bytes(6, port) + Self.bytes(8, Self.bytes(1, limit))
+        let probe =
+            Self.bytes(1, Self.bytes(2, Self.text(1, "/") + Self.bytes(2, Self.number(1, 1) + Self.text(3, "http")))) + Self.number(3, 0)
+        let container =
+            Self.text(1, "main") + Self.text(2, "nginx") + Self.text(3, "a") + Self.text(3, "b") + Self.bytes(6, port)
+            + Self.bytes(8, Self.bytes(1, limit))
             + Self.bytes(10, probe)
         let volume = Self.text(1, "v") + Self.bytes(2, Self.bytes(19, Self.bytes(1, Self.text(1, "conf")) + Self.number(3, 420)))
         let spec = Self.bytes(1, volume) + Self.bytes(2, container) + Self.number(4, 0) + Self.number(11, 0) + Self.number(37, 0)
@@ -49,7 +54,10 @@ import Testing
 
     @Test func bytesBecomeBase64AndTimesText() throws {
         let secret = try Self.decode(
-            Self.body("Secret", Self.bytes(1, Self.text(1, "s") + Self.bytes(8, Self.number(1, 86_400))) + Self.bytes(2, Self.text(1, "k") + Self.bytes(2, [0xFF, 0]))))
+            Self.body(
+                "Secret",
+                Self.bytes(1, Self.text(1, "s") + Self.bytes(8, Self.number(1, 86_400)))
+                    + Self.bytes(2, Self.text(1, "k") + Self.bytes(2, [0xFF, 0]))))
         #expect(secret["data"] == ["k": "/wA="])
         #expect(secret["metadata"]?["creationTimestamp"] == "1970-01-02T00:00:00Z")
     }

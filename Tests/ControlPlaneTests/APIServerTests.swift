@@ -34,23 +34,29 @@ import Testing
         let noNamespace = await harness.send("POST", "/api/v1/namespaces/nowhere/pods", Harness.pod("a", namespace: "nowhere").text)
         #expect(noNamespace.document["message"] == "namespaces \"nowhere\" not found")
         let invalid = await harness.send(
-            "POST", "/api/v1/namespaces/default/pods", #"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"Bad_Name"},"spec":{"containers":[{"name":"a"}]}}"#)
+            "POST", "/api/v1/namespaces/default/pods",
+            #"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"Bad_Name"},"spec":{"containers":[{"name":"a"}]}}"#)
         #expect(invalid.status == 422)
-        #expect(invalid.document["message"]?.string?.hasPrefix("Pod \"Bad_Name\" is invalid: [metadata.name: Invalid value: \"Bad_Name\": a lowercase RFC 1123 subdomain") == true)
+        #expect(
+            invalid.document["message"]?.string?.hasPrefix(
+                "Pod \"Bad_Name\" is invalid: [metadata.name: Invalid value: \"Bad_Name\": a lowercase RFC 1123 subdomain") == true)
         #expect(invalid.document["message"]?.string?.contains("spec.containers[0].image: Required value") == true)
         let strict = await harness.send(
             "POST", "/api/v1/namespaces/default/pods", query: [("fieldValidation", "Strict")],
-            #"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"replicas":2,"containers":[{"name":"a","image":"b","foo":1}]}}"#)
+            #"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"replicas":2,"containers":[{"name":"a","image":"b","foo":1}]}}"#
+        )
         #expect(strict.status == 400)
         #expect(
             strict.document["message"]
-                == "Pod in version \"v1\" cannot be handled as a Pod: strict decoding error: unknown field \"spec.replicas\", unknown field \"spec.containers[0].foo\"")
+                == "Pod in version \"v1\" cannot be handled as a Pod: strict decoding error: unknown field \"spec.replicas\", unknown field \"spec.containers[0].foo\""
+        )
         let wrongType = await harness.send(
             "POST", "/api/v1/namespaces/default/pods",
             #"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"terminationGracePeriodSeconds":"x","containers":[]}}"#)
         #expect(
             wrongType.document["message"]
-                == "Pod in version \"v1\" cannot be handled as a Pod: json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64")
+                == "Pod in version \"v1\" cannot be handled as a Pod: json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64"
+        )
     }
 
     @Test func unknownFieldsWarnByDefault() async throws {
@@ -95,7 +101,8 @@ import Testing
     @Test func patchesOfEachKindApply() async throws {
         let harness = try await Harness()
         _ = try await harness.client.create(.pods, Harness.pod("web", labels: ["a": "1"]))
-        let merged = try await harness.client.patch(.pods, namespace: "default", name: "web", .merge, ["metadata": ["labels": ["a": nil, "b": "2"]]])
+        let merged = try await harness.client.patch(
+            .pods, namespace: "default", name: "web", .merge, ["metadata": ["labels": ["a": nil, "b": "2"]]])
         #expect(merged.metaLabels == ["b": "2"])
         let json = try await harness.client.patch(
             .pods, namespace: "default", name: "web", .json, [["op": "add", "path": "/metadata/labels/c~1d", "value": "3"]])
@@ -114,14 +121,18 @@ import Testing
 
     @Test func listsAreCutAndContinued() async throws {
         let harness = try await Harness()
-        for index in 0..<7 { _ = try await harness.client.create(.configMaps, ["metadata": ["name": "m\(index)", "namespace": "default"]]) }
+        for index in 0..<7 {
+            _ = try await harness.client.create(.configMaps, ["metadata": ["name": "m\(index)", "namespace": "default"]])
+        }
         let first = try await harness.client.list(.configMaps, namespace: "default", options: ListOptions(limit: 3))
         #expect(first.items.map(\.metaName) == ["m0", "m1", "m2"])
         _ = try await harness.client.create(.configMaps, ["metadata": ["name": "m3a", "namespace": "default"]])
-        let second = try await harness.client.list(.configMaps, namespace: "default", options: ListOptions(limit: 3, continueToken: first.continueToken))
+        let second = try await harness.client.list(
+            .configMaps, namespace: "default", options: ListOptions(limit: 3, continueToken: first.continueToken))
         #expect(second.items.map(\.metaName) == ["m3", "m4", "m5"])
         #expect(second.resourceVersion == first.resourceVersion)
-        let third = try await harness.client.list(.configMaps, namespace: "default", options: ListOptions(limit: 3, continueToken: second.continueToken))
+        let third = try await harness.client.list(
+            .configMaps, namespace: "default", options: ListOptions(limit: 3, continueToken: second.continueToken))
         #expect(third.items.map(\.metaName) == ["m6"])
         #expect(third.continueToken == nil)
     }
@@ -130,9 +141,11 @@ import Testing
         let harness = try await Harness()
         _ = try await harness.client.create(.pods, Harness.pod("a", labels: ["app": "x"]))
         _ = try await harness.client.create(.pods, Harness.pod("b", labels: ["app": "y"]))
-        try await harness.client.post(.pods, namespace: "default", name: "b", subresource: "binding", ["target": ["kind": "Node", "name": "n1"]])
+        try await harness.client.post(
+            .pods, namespace: "default", name: "b", subresource: "binding", ["target": ["kind": "Node", "name": "n1"]])
         #expect(try await harness.client.list(.pods, options: ListOptions(labelSelector: "app in (x,z)")).items.map(\.metaName) == ["a"])
-        #expect(try await harness.client.list(.pods, options: ListOptions(fieldSelector: "spec.nodeName=n1")).items.map(\.metaName) == ["b"])
+        #expect(
+            try await harness.client.list(.pods, options: ListOptions(fieldSelector: "spec.nodeName=n1")).items.map(\.metaName) == ["b"])
         let unknown = await harness.send("GET", "/api/v1/pods", query: [("fieldSelector", "spec.foo=1")])
         #expect(unknown.document["message"]?.string?.hasSuffix("field label not supported: spec.foo") == true)
         let malformed = await harness.send("GET", "/api/v1/pods", query: [("labelSelector", "a in (")])
@@ -149,7 +162,9 @@ import Testing
         #expect(going.isBeingDeleted)
         #expect(going["metadata"]?["deletionGracePeriodSeconds"] == 30)
         try await harness.client.delete(.pods, namespace: "default", name: "placed", options: DeleteOptions(gracePeriodSeconds: 0))
-        await #expect(throws: ClusterProblem.notFound(.pods, "placed")) { try await harness.client.get(.pods, namespace: "default", name: "placed") }
+        await #expect(throws: ClusterProblem.notFound(.pods, "placed")) {
+            try await harness.client.get(.pods, namespace: "default", name: "placed")
+        }
     }
 
     @Test func finalizersHoldAnObjectBack() async throws {
@@ -158,7 +173,9 @@ import Testing
         #expect(try await harness.client.delete(.configMaps, namespace: "default", name: "a").isBeingDeleted)
         #expect(try await harness.client.get(.configMaps, namespace: "default", name: "a").isBeingDeleted)
         _ = try await harness.client.patch(.configMaps, namespace: "default", name: "a", .merge, ["metadata": ["finalizers": nil]])
-        await #expect(throws: ClusterProblem.notFound(.configMaps, "a")) { try await harness.client.get(.configMaps, namespace: "default", name: "a") }
+        await #expect(throws: ClusterProblem.notFound(.configMaps, "a")) {
+            try await harness.client.get(.configMaps, namespace: "default", name: "a")
+        }
     }
 
     @Test func aQuotaRefusesWhatDoesNotFit() async throws {
@@ -192,7 +209,8 @@ import Testing
         #expect(answer.status == 403)
         #expect(
             answer.document["message"]
-                == "pods is forbidden: User \"system:anonymous\" cannot list resource \"pods\" in API group \"\" in the namespace \"default\"")
+                == "pods is forbidden: User \"system:anonymous\" cannot list resource \"pods\" in API group \"\" in the namespace \"default\""
+        )
     }
 
     @Test func tablesHaveUpstreamsColumns() async throws {
@@ -217,7 +235,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "{", "[]", "null", "{\"kind\":\"Pod\"}", "{\"apiVersion\":\"v1\",\"kind\":\"Node\"}", "{\"metadata\":7}", "{\"metadata\":{\"labels\":[1]}}",
+        "", "{", "[]", "null", "{\"kind\":\"Pod\"}", "{\"apiVersion\":\"v1\",\"kind\":\"Node\"}", "{\"metadata\":7}",
+        "{\"metadata\":{\"labels\":[1]}}",
         "{\"spec\":{\"containers\":{\"a\":1}}}", "\u{0}",
     ])
     func hostileBodiesAreRefused(body: String) async throws {
@@ -234,7 +253,8 @@ import Testing
             for writer in 0..<8 {
                 group.addTask {
                     for index in 0..<1250 {
-                        _ = try await client.create(.configMaps, ["metadata": ["name": "m\(writer)-\(index)", "namespace": "default"], "data": ["k": "v"]])
+                        _ = try await client.create(
+                            .configMaps, ["metadata": ["name": "m\(writer)-\(index)", "namespace": "default"], "data": ["k": "v"]])
                     }
                 }
             }
@@ -254,7 +274,10 @@ import Testing
 
     @Test func systemPathsAnswer() async throws {
         let harness = try await Harness()
-        for path in ["/version", "/healthz", "/livez", "/readyz", "/api", "/apis", "/api/v1", "/apis/networking.k8s.io/v1", "/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1", "/"] {
+        for path in [
+            "/version", "/healthz", "/livez", "/readyz", "/api", "/apis", "/api/v1", "/apis/networking.k8s.io/v1", "/openapi/v2",
+            "/openapi/v3", "/openapi/v3/api/v1", "/",
+        ] {
             #expect(await harness.send("GET", path).status == 200, "\(path)")
         }
         let plain = await harness.send("GET", "/api/v1")
@@ -300,7 +323,10 @@ import Testing
         #expect(await harness.send("POST", "/api/v1/namespaces/default/configmaps", large).status == 422)
     }
 
-    @Test(arguments: ["/api/v1/namespaces/../pods", "/api/v1/namespaces/a%2Fb/pods", "/api/v1/namespaces/%zz/pods", "/apis/x/v1/y", "/api/v1/pods/a", "/nope"])
+    @Test(arguments: [
+        "/api/v1/namespaces/../pods", "/api/v1/namespaces/a%2Fb/pods", "/api/v1/namespaces/%zz/pods", "/apis/x/v1/y", "/api/v1/pods/a",
+        "/nope",
+    ])
     func oddPathsAreRefused(path: String) async throws {
         let harness = try await Harness()
         #expect([400, 404].contains(await harness.send("GET", path).status))

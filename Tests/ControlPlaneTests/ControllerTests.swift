@@ -24,12 +24,14 @@ import Testing
                 try await client.create(.configMaps, ["metadata": ["name": "b", "namespace": "lab"]])
             }
             // The node's part: it sees that the pod is to go, and says when it is gone.
-            for try await event in client.watch(.pods, namespace: "lab") where event.object.metaName == "placed" && event.object.isBeingDeleted {
+            for try await event in client.watch(.pods, namespace: "lab")
+            where event.object.metaName == "placed" && event.object.isBeingDeleted {
                 break
             }
             #expect(try await client.get(.namespaces, name: "lab")["status"]?["phase"] == "Terminating")
             try await client.delete(.pods, namespace: "lab", name: "placed", options: DeleteOptions(gracePeriodSeconds: 0))
-            for try await event in client.watch(.namespaces, options: ListOptions(fieldSelector: "metadata.name=lab", resourceVersion: answer.metaResourceVersion))
+            for try await event in client.watch(
+                .namespaces, options: ListOptions(fieldSelector: "metadata.name=lab", resourceVersion: answer.metaResourceVersion))
             where event.kind == .deleted { break }
             #expect(try await client.list(.pods, namespace: "lab").items.isEmpty)
             #expect(try await client.list(.configMaps, namespace: "lab").items.isEmpty)
@@ -53,7 +55,8 @@ import Testing
         let cleaner = EventCleaner(client: client, clock: harness.clock)
         func event(_ name: String) -> JSON {
             [
-                "metadata": ["name": JSON(name), "namespace": "default"], "involvedObject": ["kind": "Pod", "name": "a", "namespace": "default"],
+                "metadata": ["name": JSON(name), "namespace": "default"],
+                "involvedObject": ["kind": "Pod", "name": "a", "namespace": "default"],
                 "lastTimestamp": JSON(harness.clock.now().rfc3339),
             ]
         }

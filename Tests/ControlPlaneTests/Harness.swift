@@ -22,12 +22,14 @@ struct Harness {
 
     /// Sends a request as kubectl would, in bytes.
     func send(
-        _ method: String, _ path: String, query: [(String, String)] = [], accept: String = "application/json", type: String = "application/json",
+        _ method: String, _ path: String, query: [(String, String)] = [], accept: String = "application/json",
+        type: String = "application/json",
         _ body: String = "", user: UserInfo = .system
     ) async -> (status: Int, document: JSON, headers: [(String, String)]) {
         let response = await server.send(
             APIRequest(
-                method: method, path: path, query: query, headers: [("Accept", accept), ("Content-Type", type)], body: Array(body.utf8), user: user))
+                method: method, path: path, query: query, headers: [("Accept", accept), ("Content-Type", type)], body: Array(body.utf8),
+                user: user))
         guard case .bytes(let bytes) = response.body else { return (response.status, .null, response.headers) }
         return (response.status, (try? JSON(parsing: bytes)) ?? .null, response.headers)
     }

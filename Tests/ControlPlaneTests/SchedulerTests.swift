@@ -9,14 +9,20 @@ import Testing
 @Suite struct SchedulerTests {
     static func node(_ name: String, cpu: String = "2", memory: String = "4Gi", pods: String = "110", spec: JSON = .emptyObject) -> JSON {
         [
-            "apiVersion": "v1", "kind": "Node", "metadata": ["name": JSON(name), "labels": ["kubernetes.io/hostname": JSON(name)]], "spec": spec,
-            "status": ["allocatable": ["cpu": JSON(cpu), "memory": JSON(memory), "pods": JSON(pods)], "conditions": [["type": "Ready", "status": "True"]]],
+            "apiVersion": "v1", "kind": "Node", "metadata": ["name": JSON(name), "labels": ["kubernetes.io/hostname": JSON(name)]],
+            "spec": spec,
+            "status": [
+                "allocatable": ["cpu": JSON(cpu), "memory": JSON(memory), "pods": JSON(pods)],
+                "conditions": [["type": "Ready", "status": "True"]],
+            ],
         ]
     }
 
     static func pod(_ name: String, cpu: String = "100m", memory: String = "64Mi") -> JSON {
         var pod = Harness.pod(name)
-        pod["spec"]?["containers"] = [["name": "main", "image": "alpine:3", "resources": ["requests": ["cpu": JSON(cpu), "memory": JSON(memory)]]]]
+        pod["spec"]?["containers"] = [
+            ["name": "main", "image": "alpine:3", "resources": ["requests": ["cpu": JSON(cpu), "memory": JSON(memory)]]]
+        ]
         return pod
     }
 
@@ -45,7 +51,8 @@ import Testing
             placement.decide(Self.pod("x"))
                 == .impossible(
                     message:
-                        "0/1 nodes are available: 1 Too many pods. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."))
+                        "0/1 nodes are available: 1 Too many pods. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+                ))
     }
 
     @Test func tolerationsAndSelectorsCount() {

@@ -24,8 +24,10 @@ import Testing
 
     @Test func aSelectionSeesObjectsComeAndGo() async throws {
         let harness = try await Harness()
-        var events = harness.client.watch(.pods, options: ListOptions(fieldSelector: "spec.nodeName=n1", resourceVersion: String(harness.store.revision)))
-            .makeAsyncIterator()
+        var events = harness.client.watch(
+            .pods, options: ListOptions(fieldSelector: "spec.nodeName=n1", resourceVersion: String(harness.store.revision))
+        )
+        .makeAsyncIterator()
         _ = try await harness.client.create(.pods, Harness.pod("a"))
         try await harness.client.post(.pods, namespace: "default", name: "a", subresource: "binding", ["target": ["name": "n1"]])
         let added = try await events.next()
@@ -35,7 +37,9 @@ import Testing
 
     @Test func anOldVersionIsGone() async throws {
         let harness = try await Harness()
-        for index in 0..<5 { _ = try await harness.client.create(.configMaps, ["metadata": ["name": "m\(index)", "namespace": "default"]]) }
+        for index in 0..<5 {
+            _ = try await harness.client.create(.configMaps, ["metadata": ["name": "m\(index)", "namespace": "default"]])
+        }
         for index in 0..<5 { try await harness.client.delete(.configMaps, namespace: "default", name: "m\(index)") }
         try harness.store.compact(through: harness.store.revision)
         var events = harness.client.watch(.configMaps, options: ListOptions(resourceVersion: "2")).makeAsyncIterator()
@@ -50,7 +54,9 @@ import Testing
     @Test func aReaderThatNeverReadsIsEnded() async throws {
         let harness = try await Harness()
         let response = await harness.server.send(
-            APIRequest(method: "GET", path: "/api/v1/configmaps", query: [("watch", "true"), ("resourceVersion", String(harness.store.revision))], user: .system))
+            APIRequest(
+                method: "GET", path: "/api/v1/configmaps", query: [("watch", "true"), ("resourceVersion", String(harness.store.revision))],
+                user: .system))
         guard case .stream(let lines) = response.body else {
             Issue.record("no stream")
             return

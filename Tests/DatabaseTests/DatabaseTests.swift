@@ -15,7 +15,9 @@ final class TemporaryFolder {
     deinit {
         if let folder = opendir(path) {
             while let entry = readdir(folder) {
-                let name = withUnsafePointer(to: entry.pointee.d_name) { $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) } }
+                let name = withUnsafePointer(to: entry.pointee.d_name) {
+                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                }
                 if name != ".", name != ".." { unlink(path + "/" + name) }
             }
             closedir(folder)
@@ -72,13 +74,17 @@ final class TemporaryFolder {
             #expect(try database.read { try $0.first("SELECT value FROM thing")?.int(0) } == 7)
             try database.write { try $0.execute("INSERT INTO other VALUES ('b')") }
         }
-        #expect(throws: DatabaseProblem.newerVersion(path: path, found: 2, known: 1)) { try Database(path: path, migrations: [Self.schema[0]]) }
+        #expect(throws: DatabaseProblem.newerVersion(path: path, found: 2, known: 1)) {
+            try Database(path: path, migrations: [Self.schema[0]])
+        }
     }
 
     @Test func aBrokenMigrationLeavesTheVersionBefore() throws {
         let folder = try TemporaryFolder()
         let path = folder.path + "/a.db"
-        #expect(throws: DatabaseProblem.self) { try Database(path: path, migrations: [Self.schema[0], Migration("CREATE TABLE x(a); NONSENSE")]) }
+        #expect(throws: DatabaseProblem.self) {
+            try Database(path: path, migrations: [Self.schema[0], Migration("CREATE TABLE x(a); NONSENSE")])
+        }
         let database = try Database(path: path, migrations: Self.schema)
         #expect(try database.read { try $0.first("SELECT COUNT(*) FROM sqlite_schema WHERE name = 'x'")?.int(0) } == 0)
     }
@@ -86,7 +92,9 @@ final class TemporaryFolder {
     @Test func aBackupIsWholeWhileOthersWrite() throws {
         let folder = try TemporaryFolder()
         let database = try Database(path: folder.path + "/a.db", migrations: Self.schema)
-        try database.write { connection in for index in Int64(0)..<100 { try connection.execute("INSERT INTO thing(value) VALUES (?)", .integer(index)) } }
+        try database.write { connection in
+            for index in Int64(0)..<100 { try connection.execute("INSERT INTO thing(value) VALUES (?)", .integer(index)) }
+        }
         try database.backup(to: folder.path + "/b.db")
         try database.write { try $0.execute("DELETE FROM thing") }
         let copy = try Database(path: folder.path + "/b.db", migrations: Self.schema)

@@ -119,7 +119,9 @@ import Testing
             return await group.reduce(0, +)
         }
         #expect(values == 2450)
-        await #expect(throws: KernelProblem.self) { try await threads.run { () throws(KernelProblem) in _ = try LinuxKernel().readText("/no") } }
+        await #expect(throws: KernelProblem.self) {
+            try await threads.run { () throws(KernelProblem) in _ = try LinuxKernel().readText("/no") }
+        }
     }
 }
 

@@ -32,7 +32,9 @@ func sanitized(_ fragment: String) -> (html: String, remarks: [HTMLWriter.Remark
         #expect(sanitized("<b>a</b> &amp; <kbd>x</kbd><br/>&lt;").html == "<b>a</b> &amp; <kbd>x</kbd><br>&lt;")
         #expect(sanitized("<details open><summary>S</summary>T</details>").html == "<details open=\"\"><summary>S</summary>T</details>")
         #expect(sanitized("<img src='a.png' alt='x' width=\"40px\" onload=x>").html == "<img src=\"/files/a.png\" alt=\"x\" width=\"40\">")
-        #expect(sanitized("<a name=top></a><A HREF=\"https://e.org\">x</A>").html == "<a id=\"s-top\"></a><a href=\"https://e.org\" rel=\"noopener\">x</a>")
+        #expect(
+            sanitized("<a name=top></a><A HREF=\"https://e.org\">x</A>").html
+                == "<a id=\"s-top\"></a><a href=\"https://e.org\" rel=\"noopener\">x</a>")
         #expect(sanitized("<td colspan=2 class='note evil'>x</td>").html == "<td colspan=\"2\" class=\"note\">x</td>")
         #expect(sanitized("a < b and c > d & e").html == "a &lt; b and c &gt; d &amp; e")
     }
@@ -87,31 +89,47 @@ func sanitized(_ fragment: String) -> (html: String, remarks: [HTMLWriter.Remark
 
     static let hostile = [
         "<script>alert(1)</script>", "<script src=//e.org/x.js></script>", "<scr<script>ipt>alert(1)</scr</script>ipt>",
-        "<img src=x onerror=alert(1)>", "<img src=x oNeRrOr=\"alert(1)\">", "<img/src=x/onerror=alert(1)>", "<img src='a.png'onerror=alert(1)>",
-        "<img src=`x`onerror=alert(1)>", "<img src=\"a.png\" \"onerror=\"alert(1)\">", "<body onload=alert(1)>", "<div style=\"background:url(x)\">a</div>",
+        "<img src=x onerror=alert(1)>", "<img src=x oNeRrOr=\"alert(1)\">", "<img/src=x/onerror=alert(1)>",
+        "<img src='a.png'onerror=alert(1)>",
+        "<img src=`x`onerror=alert(1)>", "<img src=\"a.png\" \"onerror=\"alert(1)\">", "<body onload=alert(1)>",
+        "<div style=\"background:url(x)\">a</div>",
         "<a href=\"javascript:alert(1)\">x</a>", "<a href=\" \u{1}javascript:alert(1)\">x</a>", "<a href=\"java\tscript:alert(1)\">x</a>",
-        "<a href=\"java&#10;script:alert(1)\">x</a>", "<a href=\"&#106;avascript&colon;alert(1)\">x</a>", "<a href=\"&#x6A;avascript&#58;alert(1)\">x</a>",
-        "<a href=\"&#0000106avascript:alert(1)\">x</a>", "<a href=\"jav&Tab;ascript:alert(1)\">x</a>", "<a href=\"JaVaScRiPt:alert(1)\">x</a>",
+        "<a href=\"java&#10;script:alert(1)\">x</a>", "<a href=\"&#106;avascript&colon;alert(1)\">x</a>",
+        "<a href=\"&#x6A;avascript&#58;alert(1)\">x</a>",
+        "<a href=\"&#0000106avascript:alert(1)\">x</a>", "<a href=\"jav&Tab;ascript:alert(1)\">x</a>",
+        "<a href=\"JaVaScRiPt:alert(1)\">x</a>",
         "<a href=\"data:text/html,<script>alert(1)</script>\">x</a>", "<a href=\"vbscript:x\">x</a>", "<a href='file:///etc/passwd'>x</a>",
         "<img src=\"data:image/svg+xml;base64,PHN2Zz4=\">", "<img src=\"javascript:x\">", "<iframe src=\"javascript:alert(1)\"></iframe>",
         "<iframe srcdoc=\"<script>alert(1)</script>\">", "<object data=x></object>", "<embed src=x>", "<base href=\"//e.org/\">",
-        "<meta http-equiv=refresh content=\"0;url=//e.org\">", "<link rel=stylesheet href=//e.org>", "<form action=//e.org><input name=x></form>",
+        "<meta http-equiv=refresh content=\"0;url=//e.org\">", "<link rel=stylesheet href=//e.org>",
+        "<form action=//e.org><input name=x></form>",
         "<svg onload=alert(1)>", "<svg><script>alert(1)</script></svg>", "<svg><style><img src=x onerror=alert(1)></style></svg>",
         "<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=1 onerror=alert(1)&gt;\">",
         "<math><annotation-xml encoding=\"text/html\"><script>alert(1)</script></annotation-xml></math>",
-        "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">", "<textarea><p title=\"</textarea><img src=x onerror=alert(1)>\">",
-        "<title><p title=\"</title><img src=x onerror=alert(1)>\">", "<template><script>alert(1)</script></template>", "<xmp><p title=\"</xmp><img src=x onerror=alert(1)>\">",
+        "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+        "<textarea><p title=\"</textarea><img src=x onerror=alert(1)>\">",
+        "<title><p title=\"</title><img src=x onerror=alert(1)>\">", "<template><script>alert(1)</script></template>",
+        "<xmp><p title=\"</xmp><img src=x onerror=alert(1)>\">",
         "<select><option><style></option></select></style><img src=x onerror=alert(1)>", "<plaintext><script>alert(1)</script>",
-        "<!--><img src=x onerror=alert(1)>-->", "<!---><script>alert(1)</script>-->", "<!-- --!><script>alert(1)</script>", "<!-- unfinished",
-        "<![CDATA[<script>alert(1)</script>]]>", "<?php <script>alert(1)</script> ?>", "<!DOCTYPE html><script>", "</p></div></section></article>",
-        "<a <b>x", "<a href=\"", "<a href='x", "<", "</", "<!", "</ x>", "<a/=x>", "<a =\"x\">y</a>", "<a a='\"><script>alert(1)</script>'>x</a>",
+        "<!--><img src=x onerror=alert(1)>-->", "<!---><script>alert(1)</script>-->", "<!-- --!><script>alert(1)</script>",
+        "<!-- unfinished",
+        "<![CDATA[<script>alert(1)</script>]]>", "<?php <script>alert(1)</script> ?>", "<!DOCTYPE html><script>",
+        "</p></div></section></article>",
+        "<a <b>x", "<a href=\"", "<a href='x", "<", "</", "<!", "</ x>", "<a/=x>", "<a =\"x\">y</a>",
+        "<a a='\"><script>alert(1)</script>'>x</a>",
         "<p title='\"><img src=x onerror=alert(1)>'>x", "<div><b><i></div></b></i>", "<table><tr><td><a href=x></table>y", "<p><p><p></p>",
-        "<h1><h2></h1></h2>", "<li></ul><li>", "<details><summary></details></summary>", "<b \u{0} onclick=x>", "<img src=a.png alt=\"\u{0}\u{8}<x>\">",
-        "<a href=\"https://e.org/\" target=_top rel=opener ping=//e.org download>x</a>", "<span id=lectern-app class=\"block command port-link step\">x</span>",
-        "<lectern-inline data-run=true><code>x</code></lectern-inline>", "<input type=image src=x onerror=alert(1)>", "<video><source onerror=alert(1)></video>",
-        "<audio src=x onerror=alert(1)>", "<button onclick=alert(1) formaction=javascript:alert(1)>x", "<marquee onstart=alert(1)>x", "<ruby><rt onclick=x>y",
-        "&lt;script&gt;alert(1)&lt;/script&gt;", "&#60;script&#62;", "&notanentity;&amp;&#xFFFFFFFFFF;&#0;", "<a href=\"//e.org\\@x\">x</a>", "<a href=\"\\\\e.org\">x</a>",
-        "<bdo dir=\"rtl\" onx=y>x", "<img srcset=\"x 1x\" src=a.png sizes=y>", "<time datetime='\"><script>'>x</time>", "<ol start=\"1;evil\" type=\"x\"><li>",
+        "<h1><h2></h1></h2>", "<li></ul><li>", "<details><summary></details></summary>", "<b \u{0} onclick=x>",
+        "<img src=a.png alt=\"\u{0}\u{8}<x>\">",
+        "<a href=\"https://e.org/\" target=_top rel=opener ping=//e.org download>x</a>",
+        "<span id=lectern-app class=\"block command port-link step\">x</span>",
+        "<lectern-inline data-run=true><code>x</code></lectern-inline>", "<input type=image src=x onerror=alert(1)>",
+        "<video><source onerror=alert(1)></video>",
+        "<audio src=x onerror=alert(1)>", "<button onclick=alert(1) formaction=javascript:alert(1)>x", "<marquee onstart=alert(1)>x",
+        "<ruby><rt onclick=x>y",
+        "&lt;script&gt;alert(1)&lt;/script&gt;", "&#60;script&#62;", "&notanentity;&amp;&#xFFFFFFFFFF;&#0;",
+        "<a href=\"//e.org\\@x\">x</a>", "<a href=\"\\\\e.org\">x</a>",
+        "<bdo dir=\"rtl\" onx=y>x", "<img srcset=\"x 1x\" src=a.png sizes=y>", "<time datetime='\"><script>'>x</time>",
+        "<ol start=\"1;evil\" type=\"x\"><li>",
     ]
 
     @Test(arguments: hostile) func hostileHTMLComesOutWellFormedAndHarmless(_ fragment: String) {
@@ -123,8 +141,10 @@ func sanitized(_ fragment: String) -> (html: String, remarks: [HTMLWriter.Remark
 
     @Test func randomSoupComesOutWellFormed() {
         let pieces = [
-            "<b>", "</b>", "<p>", "</p>", "<script>", "</script>", "<svg", ">", "<a href=\"", "javascript:", "\"", "'", "<!--", "-->", "<li>", "</ul>", "<table>",
-            "onclick=", "x", " ", "/", "<", "&lt;", "&#", "=", "</article>", "<details>", "<style>", "</style>", "\n", "<img src=", "<math>", "<textarea>", "\u{0}",
+            "<b>", "</b>", "<p>", "</p>", "<script>", "</script>", "<svg", ">", "<a href=\"", "javascript:", "\"", "'", "<!--", "-->",
+            "<li>", "</ul>", "<table>",
+            "onclick=", "x", " ", "/", "<", "&lt;", "&#", "=", "</article>", "<details>", "<style>", "</style>", "\n", "<img src=",
+            "<math>", "<textarea>", "\u{0}",
         ]
         var random = SystemRandomNumberGenerator()
         for _ in 0..<2000 {
@@ -146,14 +166,20 @@ func sanitized(_ fragment: String) -> (html: String, remarks: [HTMLWriter.Remark
         #expect(WebAddress("https://e.org/a") == .external("https://e.org/a"))
         #expect(WebAddress("//e.org") == .external("https://e.org") || WebAddress("//e.org") == .external("https:" + "//e.org"))
         #expect(WebAddress("#a") == .fragment("a") && WebAddress("/a") == .absolute("/a") && WebAddress("a/b?c:d") == .relative("a/b?c:d"))
-        for text in ["javascript:x", "JAVASCRIPT:x", " \u{1}javascript:x", "java\nscript:x", "data:x", "x:y", "\\\\e.org", "/\\e.org", "a\u{1}b", ":x"] {
+        for text in [
+            "javascript:x", "JAVASCRIPT:x", " \u{1}javascript:x", "java\nscript:x", "data:x", "x:y", "\\\\e.org", "/\\e.org", "a\u{1}b",
+            ":x",
+        ] {
             #expect(WebAddress(text) == .refused, "\(text)")
         }
     }
 
     @Test func pathsNeverLeaveTheirFolder() {
         #expect(WebAddress.pathSegments("a/./b/../c.png?x#y") == ["a", "c.png"])
-        for path in ["../a", "a/../../b", "%2e%2e/a", "a/%2E%2E/%2e%2e/b", ".git/config", "a/.env", "a%2fb", "a%5cb", "a\\b", "a%00b", "", "..", "%zz", "a/%ff"] {
+        for path in [
+            "../a", "a/../../b", "%2e%2e/a", "a/%2E%2E/%2e%2e/b", ".git/config", "a/.env", "a%2fb", "a%5cb", "a\\b", "a%00b", "", "..",
+            "%zz", "a/%ff",
+        ] {
             #expect(WebAddress.pathSegments(path) == nil, "\(path)")
         }
     }

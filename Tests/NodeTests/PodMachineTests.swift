@@ -47,7 +47,10 @@ import Testing
         #expect(machine.handle(.ended(.exited(1)), now: now.adding(seconds: 700)).contains(.waitSeconds(0)))
     }
 
-    @Test(arguments: [("Never", Int32(0), PodMachine.State.succeeded), ("Never", 1, .failed), ("OnFailure", 0, .succeeded), ("OnFailure", 1, .backingOff), ("Always", 0, .backingOff)])
+    @Test(arguments: [
+        ("Never", Int32(0), PodMachine.State.succeeded), ("Never", 1, .failed), ("OnFailure", 0, .succeeded), ("OnFailure", 1, .backingOff),
+        ("Always", 0, .backingOff),
+    ])
     func theRestartPolicyIsKept(policy: String, code: Int32, state: PodMachine.State) {
         var machine = PodMachine(container: "c", restartPolicy: policy)
         _ = machine.handle(.observed(isBeingDeleted: false), now: now)
@@ -83,7 +86,10 @@ import Testing
     @Test func anAdoptedPodKeepsItsStartAndCount() {
         var machine = PodMachine(container: "node", restartPolicy: "Always")
         let started = now.adding(seconds: -500)
-        #expect(machine.handle(.adopted(process: 7, startedAt: started, restarts: 2, wasReady: true), now: now) == [.watch(process: 7), .awaitReady, .writeStatus])
+        #expect(
+            machine.handle(.adopted(process: 7, startedAt: started, restarts: 2, wasReady: true), now: now) == [
+                .watch(process: 7), .awaitReady, .writeStatus,
+            ])
         #expect(machine.startedAt == started && machine.restarts == 2 && machine.isReady)
         var dead = PodMachine(container: "node", restartPolicy: "Always")
         #expect(dead.handle(.adopted(process: nil, startedAt: started, restarts: 0, wasReady: true), now: now).contains(.waitSeconds(0)))
@@ -93,7 +99,9 @@ import Testing
 
 @Suite struct PodStatusTests {
     private let now = Timestamp(seconds: 1_800_000_000)
-    private let pod: JSON = ["metadata": ["name": "node1", "namespace": "lab-a", "uid": "u-1"], "spec": ["containers": [["name": "node", "image": "x"]]]]
+    private let pod: JSON = [
+        "metadata": ["name": "node1", "namespace": "lab-a", "uid": "u-1"], "spec": ["containers": [["name": "node", "image": "x"]]],
+    ]
 
     private func status(_ machine: PodMachine, _ pod: JSON, at time: Timestamp) -> JSON {
         PodStatus.document(machine, pod: pod, hostAddress: "192.0.2.1", podAddress: "172.30.0.11", now: time)

@@ -25,11 +25,14 @@ private struct ScriptedMachine {
         let roots = version == 1 ? ["memory", "pids", "cpuset"].map { "/sys/fs/cgroup/" + $0 } : ["/sys/fs/cgroup"]
         for root in roots { try kernel.makeDirectories(root) }
         if version == 1 {
-            for file in ["cpuset.cpus", "cpuset.mems", "cgroup.clone_children"] { try kernel.write("/sys/fs/cgroup/cpuset/" + file, text: "0") }
+            for file in ["cpuset.cpus", "cpuset.mems", "cgroup.clone_children"] {
+                try kernel.write("/sys/fs/cgroup/cpuset/" + file, text: "0")
+            }
         }
         let lines = roots.map { root in
             version == 1
-                ? "31 24 0:27 / \(root) rw - cgroup cgroup rw,\(root.split(separator: "/").last ?? "")" : "31 24 0:27 / \(root) rw - cgroup2 cgroup2 rw"
+                ? "31 24 0:27 / \(root) rw - cgroup cgroup rw,\(root.split(separator: "/").last ?? "")"
+                : "31 24 0:27 / \(root) rw - cgroup2 cgroup2 rw"
         }
         try kernel.write("/proc/self/mountinfo", text: lines.joined(separator: "\n"))
     }
@@ -59,7 +62,10 @@ private struct ScriptedMachine {
         let world = machine.kernel.world
         let place = sandboxes.paths.pod("lab-a", "node1")
         #expect(sandboxes.runtime.runningProcess("lab-a", "node1", container: "node") == process)
-        #expect(world.mounts == [sandboxes.paths.userNamespace("lab-a"), sandboxes.paths.router("lab-a"), place.disk, place.root, place.network])
+        #expect(
+            world.mounts == [
+                sandboxes.paths.userNamespace("lab-a"), sandboxes.paths.router("lab-a"), place.disk, place.root, place.network,
+            ])
         #expect(world.links[sandboxes.paths.router("lab-a")] == ["lo", "br0", "n11"] && world.links[place.network] == ["lo", "eth0"])
         // No cable to the host.
         #expect(world.links[""] == nil)

@@ -29,7 +29,8 @@ struct Cluster {
         let client = ClusterClient(transport: server)
         let agent = Host.agentProgram
         let kubelet = try Kubelet(
-            settings: KubeletSettings(nodeName: "host", address: "192.0.2.2", agentProgram: agent), client: client, sandboxes: bench.sandboxes)
+            settings: KubeletSettings(nodeName: "host", address: "192.0.2.2", agentProgram: agent), client: client,
+            sandboxes: bench.sandboxes)
         server.nodes.register("host", kubelet)
         let cluster = Cluster(server: server, client: client, kubelet: kubelet, bench: bench)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -55,7 +56,12 @@ struct Cluster {
             "apiVersion": "v1", "kind": "Pod", "metadata": ["name": .string(name), "namespace": .string(namespace)],
             "spec": [
                 "nodeName": "host", "hostUsers": false, "restartPolicy": "Always", "terminationGracePeriodSeconds": 0,
-                "containers": [["name": "node", "image": "test/node", "command": ["/bin/sh", "-c", .string(script)], "resources": ["limits": ["memory": "128Mi", "cpu": "1", "ephemeral-storage": "256Mi"]]]],
+                "containers": [
+                    [
+                        "name": "node", "image": "test/node", "command": ["/bin/sh", "-c", .string(script)],
+                        "resources": ["limits": ["memory": "128Mi", "cpu": "1", "ephemeral-storage": "256Mi"]],
+                    ]
+                ],
             ],
         ]
         pod["metadata"]?["annotations"] = annotations
@@ -86,126 +92,146 @@ extension JSON {
     var container: JSON { self["status"]?["containerStatuses"]?[0] ?? .null }
 }
 
-extension SandboxLiveTests { @Suite struct KubeletTests {
-    @Test func aPodComesUpIsSeenAndGoesCompletely() async throws {
-        try await Cluster.with { cluster in
-            try await cluster.makeNamespace("lab-a")
-            try await cluster.pod("node1", "echo one; echo two >&2; exec sleep infinity", annotations: ["lectern.dev/address": "172.30.0.11"])
-            let pod = try await cluster.wait("node1", "ready") { $0.isPodReady && $0.podPhase == "Running" }
-            #expect(pod["status"]?["podIP"] == "172.30.0.11")
-            #expect(pod.container["state"]?["running"]?["startedAt"]?.string != nil)
-            var log = ""
-            for _ in 0..<100 where !(log.contains("one\n") && log.contains("two\n")) {
-                try await Task.sleep(for: .milliseconds(10))
-                let answer = await cluster.server.send(APIRequest(method: "GET", path: "/api/v1/namespaces/lab-a/pods/node1/log", user: .system))
-                if case .bytes(let bytes) = answer.body { log = String(decoding: bytes, as: UTF8.self) }
-            }
-            #expect(log.contains("one\n") && log.contains("two\n"))
-            var reasons: [String] = []
-            for _ in 0..<100 where !reasons.contains("Started") {
-                try await Task.sleep(for: .milliseconds(10))
-                reasons = try await cluster.client.list(.events, namespace: "lab-a").items.compactMap { $0["reason"]?.string }
-            }
-            #expect(reasons.contains("Created") && reasons.contains("Started"))
-            let node = try await cluster.client.get(.nodes, name: "host")
-            #expect(node["status"]?["conditions"]?.array?.contains { $0["type"] == "Ready" && $0["status"] == "True" } == true)
-            #expect((cluster.kubelet.usage(namespace: "lab-a", pod: "node1")?.memoryBytes ?? 0) > 0)
-
-            try await cluster.client.delete(.namespaces, name: "lab-a")
-            try await cluster.client.delete(.pods, namespace: "lab-a", name: "node1")
-            try await cluster.wait("node1", "gone") { $0.isNull }
-            #expect(!Host.kernel.exists(cluster.bench.sandboxes.paths.group("lab-a")))
-        }
-    }
-
-    @Test func aContainerThatEndsIsStartedAgainWithItsFiles() async throws {
-        try await Cluster.with { cluster in
-            try await cluster.makeNamespace("lab-a")
-            try await cluster.pod("node1", "if test -e /kept; then exec sleep infinity; fi; touch /kept; exit 3")
-            let pod = try await cluster.wait("node1", "restarted") { $0.container["restartCount"]?.int == 1 && $0.podPhase == "Running" && $0.container["state"]?["running"] != nil }
-            #expect(pod.container["lastState"]?["terminated"]?["exitCode"]?.int == 3)
-        }
-    }
-
-    @Test func anImageThatIsMissingIsSaid() async throws {
-        try await Cluster.with { cluster in
-            try await cluster.makeNamespace("lab-a")
-            try await cluster.pod("node1", "true", container: ["image": "no/such"])
-            let pod = try await cluster.wait("node1", "refused") { $0.container["state"]?["waiting"]?["reason"] == "ImageMissing" }
-            #expect(pod.podPhase == "Pending")
-            #expect(pod.container["state"]?["waiting"]?["message"]?.string?.contains("no/such") == true)
-            try await cluster.client.delete(.pods, namespace: "lab-a", name: "node1")
-            try await cluster.wait("node1", "gone") { $0.isNull }
-        }
-    }
-
-    @Test func volumesShowWhatTheySay() async throws {
-        try await Cluster.with { cluster in
-            try await cluster.makeNamespace("lab-a")
-            _ = try await cluster.client.create(
-                .configMaps, ["apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": "settings", "namespace": "lab-a"], "data": ["key": "value-of-key"]])
-            _ = try await cluster.client.create(
-                .secrets, ["apiVersion": "v1", "kind": "Secret", "metadata": ["name": "word", "namespace": "lab-a"], "data": ["password": "aHVudGVyMg=="]])
-            try Host.kernel.makeDirectories(cluster.bench.state + "/shared")
-            try Host.kernel.write(cluster.bench.state + "/shared/file", text: "from-the-host")
-            try await cluster.pod(
-                "node1", "cat /config/key /secret/password /host/file; ls -ln /host/file; touch /host/x || echo read-only; df -k /memory; exec sleep infinity",
-                spec: [
-                    "volumes": [
-                        ["name": "a", "configMap": ["name": "settings"]], ["name": "b", "secret": ["secretName": "word"]],
-                        ["name": "c", "hostPath": ["path": .string(cluster.bench.state + "/shared")]],
-                        ["name": "d", "emptyDir": ["medium": "Memory", "sizeLimit": "8Mi"]],
-                    ]
-                ],
-                container: [
-                    "volumeMounts": [
-                        ["name": "a", "mountPath": "/config"], ["name": "b", "mountPath": "/secret"],
-                        ["name": "c", "mountPath": "/host", "readOnly": true], ["name": "d", "mountPath": "/memory"],
-                    ]
-                ])
-            try await cluster.wait("node1", "ready") { $0.isPodReady }
-            var log = ""
-            for _ in 0..<100 where !log.contains("8192") {
-                try await Task.sleep(for: .milliseconds(10))
-                log = ""
-                for await chunk in try cluster.kubelet.logs(namespace: "lab-a", pod: "node1") { log += String(decoding: chunk, as: UTF8.self) }
-            }
-            #expect(log.contains("value-of-keyhunter2from-the-host"))
-            #expect(log.contains(" 0 0 ") && log.contains("read-only") && log.contains("8192"))
-        }
-    }
-
-    @Test func probesDecideWhoIsReady() async throws {
-        try await Cluster.with { cluster in
-            try await cluster.makeNamespace("lab-a")
-            try await cluster.pod(
-                "node1", "sleep 0.5; exec python3 -c \"import socket,time;s=socket.create_server(('0.0.0.0',8000));time.sleep(1000)\"",
-                container: ["readinessProbe": ["tcpSocket": ["port": 8000], "periodSeconds": 1]])
-            let early = try await cluster.wait("node1", "running") { $0.podPhase == "Running" }
-            #expect(!early.isPodReady)
-            try await cluster.wait("node1", "ready") { $0.isPodReady }
-            try await cluster.pod(
-                "node2", "sleep 1; touch /ready; exec sleep infinity",
-                container: ["readinessProbe": ["exec": ["command": ["test", "-e", "/ready"]], "periodSeconds": 1]])
-            try await cluster.wait("node2", "ready") { $0.isPodReady }
-        }
-    }
-
-    @Test(.enabled(if: Host.agentProgram != nil, "needs the node-agent program")) func anAgentsNodeIsReadyWhenTheAgentAnswers() async throws {
-        try await Cluster.with { cluster in
-            try await cluster.makeNamespace("lab-a")
-            for index in 1...2 {
+extension SandboxLiveTests {
+    @Suite struct KubeletTests {
+        @Test func aPodComesUpIsSeenAndGoesCompletely() async throws {
+            try await Cluster.with { cluster in
+                try await cluster.makeNamespace("lab-a")
                 try await cluster.pod(
-                    "node\(index)", "", annotations: ["lectern.dev/address": .string("172.30.0.1\(index)"), "lectern.dev/agent": "true"],
-                    container: [
-                        "command": ["/usr/lib/lectern/node-agent", "--listen-fd", "3"],
-                        "securityContext": ["procMount": "Unmasked", "capabilities": ["add": ["ALL"]]],
-                    ])
+                    "node1", "echo one; echo two >&2; exec sleep infinity", annotations: ["lectern.dev/address": "172.30.0.11"])
+                let pod = try await cluster.wait("node1", "ready") { $0.isPodReady && $0.podPhase == "Running" }
+                #expect(pod["status"]?["podIP"] == "172.30.0.11")
+                #expect(pod.container["state"]?["running"]?["startedAt"]?.string != nil)
+                var log = ""
+                for _ in 0..<100 where !(log.contains("one\n") && log.contains("two\n")) {
+                    try await Task.sleep(for: .milliseconds(10))
+                    let answer = await cluster.server.send(
+                        APIRequest(method: "GET", path: "/api/v1/namespaces/lab-a/pods/node1/log", user: .system))
+                    if case .bytes(let bytes) = answer.body { log = String(decoding: bytes, as: UTF8.self) }
+                }
+                #expect(log.contains("one\n") && log.contains("two\n"))
+                var reasons: [String] = []
+                for _ in 0..<100 where !reasons.contains("Started") {
+                    try await Task.sleep(for: .milliseconds(10))
+                    reasons = try await cluster.client.list(.events, namespace: "lab-a").items.compactMap { $0["reason"]?.string }
+                }
+                #expect(reasons.contains("Created") && reasons.contains("Started"))
+                let node = try await cluster.client.get(.nodes, name: "host")
+                #expect(node["status"]?["conditions"]?.array?.contains { $0["type"] == "Ready" && $0["status"] == "True" } == true)
+                #expect((cluster.kubelet.usage(namespace: "lab-a", pod: "node1")?.memoryBytes ?? 0) > 0)
+
+                try await cluster.client.delete(.namespaces, name: "lab-a")
+                try await cluster.client.delete(.pods, namespace: "lab-a", name: "node1")
+                try await cluster.wait("node1", "gone") { $0.isNull }
+                #expect(!Host.kernel.exists(cluster.bench.sandboxes.paths.group("lab-a")))
             }
-            let start = monotonicSeconds()
-            try await cluster.wait("node1", "ready") { $0.isPodReady }
-            try await cluster.wait("node2", "ready") { $0.isPodReady }
-            print("agents ready after \(monotonicSeconds() - start) s")
+        }
+
+        @Test func aContainerThatEndsIsStartedAgainWithItsFiles() async throws {
+            try await Cluster.with { cluster in
+                try await cluster.makeNamespace("lab-a")
+                try await cluster.pod("node1", "if test -e /kept; then exec sleep infinity; fi; touch /kept; exit 3")
+                let pod = try await cluster.wait("node1", "restarted") {
+                    $0.container["restartCount"]?.int == 1 && $0.podPhase == "Running" && $0.container["state"]?["running"] != nil
+                }
+                #expect(pod.container["lastState"]?["terminated"]?["exitCode"]?.int == 3)
+            }
+        }
+
+        @Test func anImageThatIsMissingIsSaid() async throws {
+            try await Cluster.with { cluster in
+                try await cluster.makeNamespace("lab-a")
+                try await cluster.pod("node1", "true", container: ["image": "no/such"])
+                let pod = try await cluster.wait("node1", "refused") { $0.container["state"]?["waiting"]?["reason"] == "ImageMissing" }
+                #expect(pod.podPhase == "Pending")
+                #expect(pod.container["state"]?["waiting"]?["message"]?.string?.contains("no/such") == true)
+                try await cluster.client.delete(.pods, namespace: "lab-a", name: "node1")
+                try await cluster.wait("node1", "gone") { $0.isNull }
+            }
+        }
+
+        @Test func volumesShowWhatTheySay() async throws {
+            try await Cluster.with { cluster in
+                try await cluster.makeNamespace("lab-a")
+                _ = try await cluster.client.create(
+                    .configMaps,
+                    [
+                        "apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": "settings", "namespace": "lab-a"],
+                        "data": ["key": "value-of-key"],
+                    ])
+                _ = try await cluster.client.create(
+                    .secrets,
+                    [
+                        "apiVersion": "v1", "kind": "Secret", "metadata": ["name": "word", "namespace": "lab-a"],
+                        "data": ["password": "aHVudGVyMg=="],
+                    ])
+                try Host.kernel.makeDirectories(cluster.bench.state + "/shared")
+                try Host.kernel.write(cluster.bench.state + "/shared/file", text: "from-the-host")
+                try await cluster.pod(
+                    "node1",
+                    "cat /config/key /secret/password /host/file; ls -ln /host/file; touch /host/x || echo read-only; df -k /memory; exec sleep infinity",
+                    spec: [
+                        "volumes": [
+                            ["name": "a", "configMap": ["name": "settings"]], ["name": "b", "secret": ["secretName": "word"]],
+                            ["name": "c", "hostPath": ["path": .string(cluster.bench.state + "/shared")]],
+                            ["name": "d", "emptyDir": ["medium": "Memory", "sizeLimit": "8Mi"]],
+                        ]
+                    ],
+                    container: [
+                        "volumeMounts": [
+                            ["name": "a", "mountPath": "/config"], ["name": "b", "mountPath": "/secret"],
+                            ["name": "c", "mountPath": "/host", "readOnly": true], ["name": "d", "mountPath": "/memory"],
+                        ]
+                    ])
+                try await cluster.wait("node1", "ready") { $0.isPodReady }
+                var log = ""
+                for _ in 0..<100 where !log.contains("8192") {
+                    try await Task.sleep(for: .milliseconds(10))
+                    log = ""
+                    for await chunk in try cluster.kubelet.logs(namespace: "lab-a", pod: "node1") {
+                        log += String(decoding: chunk, as: UTF8.self)
+                    }
+                }
+                #expect(log.contains("value-of-keyhunter2from-the-host"))
+                #expect(log.contains(" 0 0 ") && log.contains("read-only") && log.contains("8192"))
+            }
+        }
+
+        @Test func probesDecideWhoIsReady() async throws {
+            try await Cluster.with { cluster in
+                try await cluster.makeNamespace("lab-a")
+                try await cluster.pod(
+                    "node1", "sleep 0.5; exec python3 -c \"import socket,time;s=socket.create_server(('0.0.0.0',8000));time.sleep(1000)\"",
+                    container: ["readinessProbe": ["tcpSocket": ["port": 8000], "periodSeconds": 1]])
+                let early = try await cluster.wait("node1", "running") { $0.podPhase == "Running" }
+                #expect(!early.isPodReady)
+                try await cluster.wait("node1", "ready") { $0.isPodReady }
+                try await cluster.pod(
+                    "node2", "sleep 1; touch /ready; exec sleep infinity",
+                    container: ["readinessProbe": ["exec": ["command": ["test", "-e", "/ready"]], "periodSeconds": 1]])
+                try await cluster.wait("node2", "ready") { $0.isPodReady }
+            }
+        }
+
+        @Test(.enabled(if: Host.agentProgram != nil, "needs the node-agent program")) func anAgentsNodeIsReadyWhenTheAgentAnswers()
+            async throws
+        {
+            try await Cluster.with { cluster in
+                try await cluster.makeNamespace("lab-a")
+                for index in 1...2 {
+                    try await cluster.pod(
+                        "node\(index)", "",
+                        annotations: ["lectern.dev/address": .string("172.30.0.1\(index)"), "lectern.dev/agent": "true"],
+                        container: [
+                            "command": ["/usr/lib/lectern/node-agent", "--listen-fd", "3"],
+                            "securityContext": ["procMount": "Unmasked", "capabilities": ["add": ["ALL"]]],
+                        ])
+                }
+                let start = monotonicSeconds()
+                try await cluster.wait("node1", "ready") { $0.isPodReady }
+                try await cluster.wait("node2", "ready") { $0.isPodReady }
+                print("agents ready after \(monotonicSeconds() - start) s")
+            }
         }
     }
-} }
+}

@@ -28,7 +28,9 @@ enum Host {
         let state = "/var/tmp/lectern-test-\(Identifier.short())"
         try kernel.makeDirectories(state + "/images/test/node")
         try kernel.makeDirectories(state)
-        guard symlink(image!, state + "/images/test/node/rootfs") == 0 else { throw KernelProblem(call: "symlink", subject: state, code: errno) }
+        guard symlink(image!, state + "/images/test/node/rootfs") == 0 else {
+            throw KernelProblem(call: "symlink", subject: state, code: errno)
+        }
         return state
     }
 
@@ -114,7 +116,10 @@ struct Bench {
     }
 
     /// Runs a script as the pod's only process and returns what it printed, up to its end.
-    func output(of script: String, pod: String = "node1", namespace: String = "lab-a", address: String? = nil, configure: (inout ContainerPlan) -> Void = { _ in }) async throws -> String {
+    func output(
+        of script: String, pod: String = "node1", namespace: String = "lab-a", address: String? = nil,
+        configure: (inout ContainerPlan) -> Void = { _ in }
+    ) async throws -> String {
         var plan = plan(pod, namespace: namespace, script)
         configure(&plan)
         let process = try await sandboxes.create(plan, address: address, egress: .none, record: .emptyObject)

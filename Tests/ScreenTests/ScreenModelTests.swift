@@ -64,7 +64,8 @@ import Testing
         ("a\r\nb\u{1B}[1;1H\u{1B}[L", ["", "a", "b"]), ("abcdef\u{1B}[3G\u{1B}[K", ["ab"]), ("abcdef\u{1B}[3G\u{1B}[1K", ["   def"]),
         ("abcdef\u{1B}[2G\u{1B}[2X", ["a  def"]), ("a\tb", ["a       b"]), ("\u{1B}[2;3r\u{1B}[3;1Hx\ny\nz", ["", " y", "  z"]),
         ("漢\u{1B}[2Gx", [" x"]), ("漢\u{1B}[1Gx", ["x"]), ("\u{1B}[?7l0123456789AB", ["012345678B"]), ("ab\u{1B}[3b", ["abbbb"]),
-        ("\u{1B}Mtop", ["top"]), ("a\u{1B}[?1049hb\u{1B}[?1049lc", ["ac"]), ("\u{C3}(", ["Ã("]), ("x\u{1B}[2Jy", [" y"]), ("\u{1B}#8", [String](repeating: "EEEEEEEEEE", count: 4)),
+        ("\u{1B}Mtop", ["top"]), ("a\u{1B}[?1049hb\u{1B}[?1049lc", ["ac"]), ("\u{C3}(", ["Ã("]), ("x\u{1B}[2Jy", [" y"]),
+        ("\u{1B}#8", [String](repeating: "EEEEEEEEEE", count: 4)),
     ]) func effects(_ text: String, _ expected: [String]) {
         let model = ScreenModel(columns: 10, rows: 4)
         model.feed(Array(text.utf8))

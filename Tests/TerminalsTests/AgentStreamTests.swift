@@ -13,7 +13,9 @@ import Testing
         for step in [1, 2, 3, 5, 7, 64, 1000] {
             var stream = AgentStream(frameLimitBytes: 1000)
             var parts: [AgentStream.Part] = []
-            for start in stride(from: 0, to: bytes.count, by: step) { parts += try stream.take(Array(bytes[start..<min(start + step, bytes.count)])) }
+            for start in stride(from: 0, to: bytes.count, by: step) {
+                parts += try stream.take(Array(bytes[start..<min(start + step, bytes.count)]))
+            }
             #expect(parts == expected)
             #expect(stream.heldBytes == 0)
         }
@@ -32,7 +34,9 @@ import Testing
         #expect(stream.heldBytes < TerminalLimits.answerBytes + 2000)
     }
 
-    @Test(arguments: [[0, 0, 0, 0], [0, 0, 4, 0], [0xFF, 0xFF, 0xFF, 0xFF], [0x7F, 0, 0, 0]] as [[UInt8]]) func lengthsThatCannotBe(_ length: [UInt8]) throws {
+    @Test(arguments: [[0, 0, 0, 0], [0, 0, 4, 0], [0xFF, 0xFF, 0xFF, 0xFF], [0x7F, 0, 0, 0]] as [[UInt8]]) func lengthsThatCannotBe(
+        _ length: [UInt8]
+    ) throws {
         var stream = AgentStream(frameLimitBytes: 1000)
         _ = try stream.take(answer.bytes + [0x0A])
         #expect(throws: TerminalProblem.self) { try stream.take(length) }
@@ -60,7 +64,8 @@ import Testing
         for (name, query) in [
             ("", []), ("../1", []), ("UP", []), ("12345678901234567", []), ("1", [("columns", "0")]), ("1", [("rows", "x")]),
             ("1", [("columns", "99999")]), ("1", [("resume", "-1")]), ("1", [("resume", "18446744073709551615")]),
-            ("1", [("viewer", String(repeating: "v", count: 65))]), ("1", [("viewer", "a\nb")]), ("1", [("role", "root")]), ("1", [("create", "1")]),
+            ("1", [("viewer", String(repeating: "v", count: 65))]), ("1", [("viewer", "a\nb")]), ("1", [("role", "root")]),
+            ("1", [("create", "1")]),
         ] as [(String, [(String, String)])] {
             #expect(throws: TerminalProblem.self) { try TerminalOpening(name: name, query: query, canWrite: true) }
         }

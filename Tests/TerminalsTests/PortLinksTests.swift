@@ -21,7 +21,8 @@ private struct NoNode: PortReach {
         get async {
             await PortLinks(
                 configuration: PortLinksConfiguration(
-                    domain: "localhost", waitingPage: { "waiting for <!--lectern:port--> on <!--lectern:node-->" }, errorPage: { "<!--lectern:title-->: <!--lectern:message-->" }),
+                    domain: "localhost", waitingPage: { "waiting for <!--lectern:port--> on <!--lectern:node-->" },
+                    errorPage: { "<!--lectern:title-->: <!--lectern:message-->" }),
                 capability: capability, reach: NoNode(), clock: clock)
         }
     }
@@ -41,8 +42,10 @@ private struct NoNode: PortReach {
         #expect(PortAddress(host: "k7w2mqxr-node1-8000.localhost", domain: "localhost") == address)
         #expect(address.host(domain: "labs.example.org") == "k7w2mqxr-node1-8000.labs.example.org")
         for host in [
-            "localhost", "k7w2mqxr-node1.localhost", "k7w2mqxr-node1-0.localhost", "k7w2mqxr-node1-65536.localhost", "a-node1-+80.localhost",
-            "k7w2mqxr-node1-8000.localhost.evil", "x.k7w2mqxr-node1-8000.localhost", "-node1-80.localhost", "a-b-80.localhost", "a-node1-080.localhost",
+            "localhost", "k7w2mqxr-node1.localhost", "k7w2mqxr-node1-0.localhost", "k7w2mqxr-node1-65536.localhost",
+            "a-node1-+80.localhost",
+            "k7w2mqxr-node1-8000.localhost.evil", "x.k7w2mqxr-node1-8000.localhost", "-node1-80.localhost", "a-b-80.localhost",
+            "a-node1-080.localhost",
         ] {
             #expect(PortAddress(host: host, domain: "localhost") == nil, "\(host)")
         }

@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct ProtocolTests {
     private static let fixtures: JSON = {
-        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(path: "Fixtures/terminal-frames.json")
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(
+            path: "Fixtures/terminal-frames.json")
         return try! JSON(parsing: [UInt8](Data(contentsOf: file)))
     }()
 

@@ -69,7 +69,9 @@ struct TerminalServer: HTTPHandler {
     let hub: TerminalHub
     var canWrite = true
 
-    func respond(to request: HTTPRequest, body: RequestBody) async -> HTTPResponse { HTTPResponse(status: 404, headers: HTTPHeaders([]), body: .none) }
+    func respond(to request: HTTPRequest, body: RequestBody) async -> HTTPResponse {
+        HTTPResponse(status: 404, headers: HTTPHeaders([]), body: .none)
+    }
 
     @WebLoop func webSocket(for request: HTTPRequest) -> WebSocketDecision {
         let name = request.path.split(separator: "/").last.map(String.init) ?? ""
@@ -81,7 +83,9 @@ struct TerminalServer: HTTPHandler {
         }
     }
 
-    static func with<Result>(_ nodes: any NodeReach, canWrite: Bool = true, _ body: (UInt16, TerminalHub) async throws -> Result) async throws -> Result {
+    static func with<Result>(_ nodes: any NodeReach, canWrite: Bool = true, _ body: (UInt16, TerminalHub) async throws -> Result)
+        async throws -> Result
+    {
         let hub = TerminalHub(nodes: nodes)
         let server = WebServer(configuration: WebServerConfiguration(), handler: TerminalServer(hub: hub, canWrite: canWrite))
         let port = try await server.start()

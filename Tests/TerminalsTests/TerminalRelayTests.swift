@@ -13,11 +13,13 @@ import Web
         func nodes(answer: String? = "{\"ok\":true,\"terminal\":\"t\"}\n") -> PlayedNodes {
             PlayedNodes { agent in
                 self.agents.withLock { $0.append(agent) }
-                if let answer { agent.onBytes = { agent in
-                    guard agent.header != nil else { return }
-                    agent.onBytes = nil
-                    agent.send(answer)
-                } }
+                if let answer {
+                    agent.onBytes = { agent in
+                        guard agent.header != nil else { return }
+                        agent.onBytes = nil
+                        agent.send(answer)
+                    }
+                }
             }
         }
     }
@@ -31,12 +33,17 @@ import Web
             try await eventually("the agent is asked") { await cast.last?.header != nil }
             #expect(
                 await cast.last?.header
-                    == ["open": "terminal", "name": "shell-1", "create": true, "columns": 100, "rows": 30, "role": "write", "viewer": "me", "resume": 77])
+                    == [
+                        "open": "terminal", "name": "shell-1", "create": true, "columns": 100, "rows": 30, "role": "write", "viewer": "me",
+                        "resume": 77,
+                    ])
             let frames: [TerminalFrame] = [.event(["type": "attached"]), .output(offset: 77, [1, 2, 3]), .snapshot(offset: 80, [4])]
             await { @WebLoop in for frame in frames { cast.last?.frame(frame) } }()
             try await eventually("they came") { await page.frames.count == 3 }
             #expect(await page.frames == frames)
-            let sent: [PageFrame] = [.input([0x6C, 0x73]), .resize(columns: 90, rows: 20), .acknowledge(80), .input([UInt8](repeating: 7, count: 64 << 10))]
+            let sent: [PageFrame] = [
+                .input([0x6C, 0x73]), .resize(columns: 90, rows: 20), .acknowledge(80), .input([UInt8](repeating: 7, count: 64 << 10)),
+            ]
             await { @WebLoop in for frame in sent { page.send(frame) } }()
             let expected = sent.flatMap { framed($0.bytes) }
             try await eventually("they came") { await cast.last?.body.count == expected.count }
@@ -89,7 +96,8 @@ import Web
     }
 
     @Test(arguments: [
-        "", "garbage\n", "{}\n", "{\"ok\":true}\n\u{0}\u{0}\u{0}\u{0}", "{\"ok\":true}\n\u{7F}\u{7F}\u{7F}\u{7F}", "{\"ok\":true}\n\u{0}\u{0}\u{0}\u{1}\u{9}",
+        "", "garbage\n", "{}\n", "{\"ok\":true}\n\u{0}\u{0}\u{0}\u{0}", "{\"ok\":true}\n\u{7F}\u{7F}\u{7F}\u{7F}",
+        "{\"ok\":true}\n\u{0}\u{0}\u{0}\u{1}\u{9}",
         "{\"ok\":true}\n\u{0}\u{0}\u{0}\u{3}\u{0}\u{0}\u{0}", String(repeating: "x", count: 20_000),
     ]) func hostileAgentsAreCutOff(_ answer: String) async throws {
         let cast = Cast()
@@ -104,7 +112,8 @@ import Web
         }
     }
 
-    @Test(arguments: [("TerminalNotFound", 4404), ("TerminalLimit", 4429), ("ViewerLimit", 4429), ("BadRequest", 4400)] as [(String, UInt16)])
+    @Test(
+        arguments: [("TerminalNotFound", 4404), ("TerminalLimit", 4429), ("ViewerLimit", 4429), ("BadRequest", 4400)] as [(String, UInt16)])
     func refusalsHaveTheirCodes(_ reason: String, _ code: UInt16) async throws {
         let cast = Cast()
         try await TerminalServer.with(cast.nodes(answer: "{\"ok\":false,\"reason\":\"\(reason)\",\"message\":\"so\"}\n")) { port, _ in

@@ -46,7 +46,9 @@ final class Node: PollSource {
 
     func ready(_ events: UInt32) {
         let descriptor = accept(listener.number, nil, nil)
-        guard descriptor >= 0, let connection = try? RawConnection.adopt(OwnedDescriptor(descriptor), handler: makeHandler()) else { return }
+        guard descriptor >= 0, let connection = try? RawConnection.adopt(OwnedDescriptor(descriptor), handler: makeHandler()) else {
+            return
+        }
         connections.append(connection)
     }
 
@@ -124,11 +126,13 @@ final class NodeLog: RawConnectionHandler {
             try await withServer(configure: { $0.frontDoor = Door(opener) }) { port in
                 let wire = try await Wire.connect(port)
                 await wire.send(
-                    "POST /a?b=1&lectern_key=secret&c HTTP/1.1\r\nHost: node\r\nCookie: x=1; lectern_port=secret; y=2\r\nX-Forwarded-Proto: lie\r\nContent-Length: 4\r\n\r\nbody")
+                    "POST /a?b=1&lectern_key=secret&c HTTP/1.1\r\nHost: node\r\nCookie: x=1; lectern_port=secret; y=2\r\nX-Forwarded-Proto: lie\r\nContent-Length: 4\r\n\r\nbody"
+                )
                 try await eventually { await log.text.hasSuffix("body") }
                 #expect(
                     await log.text
-                        == "POST /a?b=1&c HTTP/1.1\r\nHost: node\r\nCookie: x=1; y=2\r\nContent-Length: 4\r\nX-Forwarded-Proto: http\r\n\r\nbody")
+                        == "POST /a?b=1&c HTTP/1.1\r\nHost: node\r\nCookie: x=1; y=2\r\nContent-Length: 4\r\nX-Forwarded-Proto: http\r\n\r\nbody"
+                )
                 await wire.close()
             }
         }
@@ -180,7 +184,8 @@ final class NodeLog: RawConnectionHandler {
                 await client.wire.close()
                 let wire = try await Wire.connect(port)
                 await wire.send(
-                    "GET / HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: s\r\n\r\n")
+                    "GET / HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: s\r\n\r\n"
+                )
                 _ = await wire.wait(for: "\r\n\r\n")
                 let through = SocketClient(wire: wire)
                 #expect(await through.head().hasPrefix("HTTP/1.1 101 "))
@@ -193,10 +198,13 @@ final class NodeLog: RawConnectionHandler {
 
     @Test func answersForANodeThatIsNotThere() async throws {
         let opener = Opener { request in
-            .respond(HTTPResponse(status: 503, headers: ["retry-after": "1", "content-type": "text/html"], body: .bytes(Array("<p>waiting".utf8))))
+            .respond(
+                HTTPResponse(
+                    status: 503, headers: ["retry-after": "1", "content-type": "text/html"], body: .bytes(Array("<p>waiting".utf8))))
         }
         try await withServer(configure: { $0.frontDoor = Door(opener) }) { port in
-            let answer = try await Wire.exchange(port, "POST / HTTP/1.1\r\nHost: node\r\nContent-Length: 100000\r\n\r\n" + String(repeating: "x", count: 100_000))
+            let answer = try await Wire.exchange(
+                port, "POST / HTTP/1.1\r\nHost: node\r\nContent-Length: 100000\r\n\r\n" + String(repeating: "x", count: 100_000))
             #expect(answer.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
             #expect(answer.contains("retry-after: 1\r\n"))
             #expect(answer.hasSuffix("<p>waiting"))
@@ -232,9 +240,11 @@ final class NodeLog: RawConnectionHandler {
 
     @Test func carriesBulkThroughAPipe() async throws {
         let large = (0..<30_000_000).map { UInt8(truncatingIfNeeded: $0 &* 13 >> 7) }
-        try await withServer(Routes(answer: { request, _ in
-            request.path == "/big" ? HTTPResponse(body: .bytes(large)) : .text("small \(request.path)")
-        })) { nodePort in
+        try await withServer(
+            Routes(answer: { request, _ in
+                request.path == "/big" ? HTTPResponse(body: .bytes(large)) : .text("small \(request.path)")
+            })
+        ) { nodePort in
             try await withServer(configure: { $0.frontDoor = Door(Opener.to(nodePort)) }) { port in
                 let wire = try await Wire.connect(port)
                 for round in 0..<2 {

@@ -9,7 +9,8 @@ import Testing
 @Suite(.timeLimit(.minutes(1)), .serialized) struct LimitTests {
     @Test(arguments: [
         "GET /\r\n\r\n", "BLAH\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nbad header\r\n\r\n", "\u{1}\u{2}\u{3}nonsense\r\n\r\n",
-        "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n: y\r\n\r\n",
     ])
     func refusesAMalformedHead(_ head: String) async throws {
@@ -21,7 +22,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "Content-Length: 5\r\nTransfer-Encoding: chunked", "Content-Length: -1", "Content-Length: 1,2", "Content-Length: 99999999999999999999",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked", "Content-Length: -1", "Content-Length: 1,2",
+        "Content-Length: 99999999999999999999",
         "Content-Length: 0x10",
     ])
     func refusesABodyOfDoubtfulLength(_ fields: String) async throws {
@@ -66,9 +68,14 @@ import Testing
     }
 
     @Test func refusesABodyThatGrowsTooLarge() async throws {
-        try await withServer(Routes(answer: { _, body in .text("\((try? await body.collect(limitBytes: 10_000))?.count ?? -1)") }), configure: { $0.limits.bodyBytes = 1000 }) { port in
+        try await withServer(
+            Routes(answer: { _, body in .text("\((try? await body.collect(limitBytes: 10_000))?.count ?? -1)") }),
+            configure: { $0.limits.bodyBytes = 1000 }
+        ) { port in
             let answer = try await Wire.exchange(
-                port, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n\(String(repeating: "x", count: 2048))\r\n0\r\n\r\n")
+                port,
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n\(String(repeating: "x", count: 2048))\r\n0\r\n\r\n"
+            )
             #expect(answer.hasPrefix("HTTP/1.1 413 "))
         }
     }
@@ -169,7 +176,9 @@ import Testing
         try await withServer { port in
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for _ in 0..<300 {
-                    group.addTask { try await Wire.exchange(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").hasSuffix("hello\n") }
+                    group.addTask {
+                        try await Wire.exchange(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").hasSuffix("hello\n")
+                    }
                 }
                 for try await whole in group { #expect(whole) }
             }
@@ -188,7 +197,9 @@ import Testing
             let log = SocketLog()
             let routes = Routes(
                 answer: { request, _ in
-                    request.path == "/gone" ? HTTPResponse(body: .stream(HTTPBodyStream { try await $0.write([UInt8](repeating: 1, count: 9 << 20)) })) : .text("ok")
+                    request.path == "/gone"
+                        ? HTTPResponse(body: .stream(HTTPBodyStream { try await $0.write([UInt8](repeating: 1, count: 9 << 20)) }))
+                        : .text("ok")
                 }, socket: { _ in .accept(subprotocol: nil, log) })
             try await withServer(routes) { nodePort in
                 try await withServer(routes, configure: { $0.frontDoor = Door(Opener.to(nodePort)) }) { port in

@@ -25,7 +25,8 @@ import Testing
         try await withServer(routes, configure: { $0.customHeaders = ["X-Mine"] }) { port in
             _ = try await Wire.exchange(
                 port,
-                "GET /a%20b/c?x=1%262&y=%C3%A4&z=a+b&flag HTTP/1.1\r\nHost: Example.ORG:81\r\nX-Mine: yes\r\nX-Lectern-CSRF: token\r\nCookie: a=1; b=2\r\nAccept: */*\r\nConnection: close\r\n\r\n")
+                "GET /a%20b/c?x=1%262&y=%C3%A4&z=a+b&flag HTTP/1.1\r\nHost: Example.ORG:81\r\nX-Mine: yes\r\nX-Lectern-CSRF: token\r\nCookie: a=1; b=2\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+            )
             let request = try #require(seen.withLock { $0 })
             #expect(request.method == "GET")
             #expect(request.path == "/a%20b/c")
@@ -51,7 +52,8 @@ import Testing
             return .text("\(request.method) \(String(decoding: bytes, as: UTF8.self))")
         })
         try await withServer(routes) { port in
-            let answer = try await Wire.exchange(port, "\(method) / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody")
+            let answer = try await Wire.exchange(
+                port, "\(method) / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody")
             #expect(answer.hasSuffix("\r\n\r\n\(method) body"))
         }
     }
@@ -93,9 +95,11 @@ import Testing
 
     @Test func streamsWithChunks() async throws {
         let routes = Routes(answer: { _, _ in
-            HTTPResponse(body: .stream(HTTPBodyStream { writer in
-                for index in 0..<3 { try await writer.write("part \(index)\n") }
-            }))
+            HTTPResponse(
+                body: .stream(
+                    HTTPBodyStream { writer in
+                        for index in 0..<3 { try await writer.write("part \(index)\n") }
+                    }))
         })
         try await withServer(routes) { port in
             let response = try await HTTPClient().request("GET", "http://127.0.0.1:\(port)/")
@@ -116,10 +120,12 @@ import Testing
 
     @Test func cutsTheConnectionWhenAStreamFails() async throws {
         let routes = Routes(answer: { _, _ in
-            HTTPResponse(body: .stream(HTTPBodyStream { writer in
-                try await writer.write("some")
-                throw WebProblem.peerGone
-            }))
+            HTTPResponse(
+                body: .stream(
+                    HTTPBodyStream { writer in
+                        try await writer.write("some")
+                        throw WebProblem.peerGone
+                    }))
         })
         try await withServer(routes) { port in
             let answer = try await Wire.exchange(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -155,7 +161,8 @@ import Testing
         })
         try await withServer(routes) { port in
             let answer = try await Wire.exchange(
-                port, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nTrailer: x\r\n\r\n")
+                port,
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nTrailer: x\r\n\r\n")
             #expect(answer.hasSuffix("\r\n\r\nhello world"))
         }
     }
@@ -211,12 +218,14 @@ import Testing
     @Test func suspendsAWriterWhoseReaderIsSlow() async throws {
         let written = Mutex(0)
         let routes = Routes(answer: { _, _ in
-            HTTPResponse(body: .stream(HTTPBodyStream { writer in
-                while true {
-                    try await writer.write([UInt8](repeating: 66, count: 64 << 10))
-                    written.withLock { $0 += 64 << 10 }
-                }
-            }))
+            HTTPResponse(
+                body: .stream(
+                    HTTPBodyStream { writer in
+                        while true {
+                            try await writer.write([UInt8](repeating: 66, count: 64 << 10))
+                            written.withLock { $0 += 64 << 10 }
+                        }
+                    }))
         })
         try await withServer(routes) { port in
             let wire = try await Wire.connect(port)
@@ -235,18 +244,20 @@ import Testing
     @Test func tellsAStreamThatItsClientLeft() async throws {
         let ended = Mutex<WebProblem?>(nil)
         let routes = Routes(answer: { _, _ in
-            HTTPResponse(body: .stream(HTTPBodyStream { writer in
-                do {
-                    while true {
-                        try await writer.write("tick\n")
-                        try await Task.sleep(nanoseconds: 5_000_000)
-                    }
-                } catch let problem as WebProblem {
-                    ended.withLock { $0 = problem }
-                } catch {
-                    ended.withLock { $0 = .peerGone }
-                }
-            }))
+            HTTPResponse(
+                body: .stream(
+                    HTTPBodyStream { writer in
+                        do {
+                            while true {
+                                try await writer.write("tick\n")
+                                try await Task.sleep(nanoseconds: 5_000_000)
+                            }
+                        } catch let problem as WebProblem {
+                            ended.withLock { $0 = problem }
+                        } catch {
+                            ended.withLock { $0 = .peerGone }
+                        }
+                    }))
         })
         try await withServer(routes) { port in
             let wire = try await Wire.connect(port)

@@ -13,7 +13,8 @@ struct Certificates {
     init() async throws {
         directory = NSTemporaryDirectory() + "lectern-tls-\(Identifier.short())"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        try await openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca")
+        try await openssl(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca")
     }
 
     func remove() { try? FileManager.default.removeItem(atPath: directory) }
@@ -23,7 +24,8 @@ struct Certificates {
     func issue(_ name: String, subject: String, names: String = "DNS:localhost,IP:127.0.0.1") async throws {
         try await openssl("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout \(name).key -out \(name).csr -subj \(subject)")
         try "subjectAltName=\(names)\n".write(toFile: path(name + ".ext"), atomically: true, encoding: .utf8)
-        try await openssl("x509 -req -in \(name).csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out \(name).pem -extfile \(name).ext")
+        try await openssl(
+            "x509 -req -in \(name).csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out \(name).pem -extfile \(name).ext")
     }
 
     private func openssl(_ arguments: String) async throws {
@@ -56,7 +58,9 @@ struct Certificates {
     @Test func speaksTLS() async throws {
         let large = [UInt8](repeating: 9, count: 3_000_000)
         let routes = Routes(answer: { request, body in
-            if request.method == "POST" { return .text("\((try? await body.collect(limitBytes: 10 << 20))?.count ?? -1) \(request.isSecure)") }
+            if request.method == "POST" {
+                return .text("\((try? await body.collect(limitBytes: 10 << 20))?.count ?? -1) \(request.isSecure)")
+            }
             return HTTPResponse(body: .bytes(large))
         })
         try await withTLS(routes) { port, certificates in
@@ -102,7 +106,9 @@ struct Certificates {
             var options = HTTPClientOptions()
             options.trustedCA = certificates.path("ca.pem")
             options.certificate = strangers.pair("admin")
-            await #expect(throws: WebProblem.self) { _ = try await HTTPClient(options: options).request("GET", "https://localhost:\(port)/") }
+            await #expect(throws: WebProblem.self) {
+                _ = try await HTTPClient(options: options).request("GET", "https://localhost:\(port)/")
+            }
         }
     }
 
@@ -154,7 +160,9 @@ struct Certificates {
     @Test func speaksHTTP2OverTLS() async throws {
         let routes = Routes(answer: { request, body in
             let bytes = (try? await body.collect(limitBytes: 10 << 20)) ?? []
-            return .text("\(request.version.rawValue) \(request.method) \(request.target) \(request.authority.hasPrefix("localhost:")) \(bytes.count)\n")
+            return .text(
+                "\(request.version.rawValue) \(request.method) \(request.target) \(request.authority.hasPrefix("localhost:")) \(bytes.count)\n"
+            )
         })
         try await withTLS(routes, configure: { configuration, _ in configuration.offersHTTP2 = true }) { port, certificates in
             let base = ["--http2", "--cacert", certificates.path("ca.pem")]
@@ -177,17 +185,20 @@ struct Certificates {
     @Test func sendsLargeAndStreamedBodiesOverHTTP2() async throws {
         let routes = Routes(answer: { request, _ in
             if request.path == "/bytes" { return HTTPResponse(body: .bytes([UInt8](repeating: 3, count: 5_000_000))) }
-            return HTTPResponse(body: .stream(HTTPBodyStream { writer in
-                for index in 0..<50 {
-                    try await writer.write([UInt8](repeating: UInt8(index), count: 20_000))
-                    if index % 10 == 0 { try await Task.sleep(nanoseconds: 1_000_000) }
-                }
-            }))
+            return HTTPResponse(
+                body: .stream(
+                    HTTPBodyStream { writer in
+                        for index in 0..<50 {
+                            try await writer.write([UInt8](repeating: UInt8(index), count: 20_000))
+                            if index % 10 == 0 { try await Task.sleep(nanoseconds: 1_000_000) }
+                        }
+                    }))
         })
         try await withTLS(routes, configure: { configuration, _ in configuration.offersHTTP2 = true }) { port, certificates in
             for (path, size) in [("/bytes", "5000000"), ("/stream", "1000000")] {
                 let result = try await curl(
-                    "--http2", "--cacert", certificates.path("ca.pem"), "-o", "/dev/null", "-w", "%{http_version} %{http_code} %{size_download}",
+                    "--http2", "--cacert", certificates.path("ca.pem"), "-o", "/dev/null", "-w",
+                    "%{http_version} %{http_code} %{size_download}",
                     "https://localhost:\(port)\(path)")
                 #expect(result.output == "2 200 \(size)")
             }
@@ -202,9 +213,13 @@ struct Certificates {
     }
 
     @Test func splicesBehindTLS() async throws {
-        try await withServer(Routes(answer: { request, body in
-            .text("node got \(request.method) \((try? await body.collect(limitBytes: 10 << 20))?.count ?? -1) \(request.headers["cookie"] ?? "no cookie")\n")
-        })) { nodePort in
+        try await withServer(
+            Routes(answer: { request, body in
+                .text(
+                    "node got \(request.method) \((try? await body.collect(limitBytes: 10 << 20))?.count ?? -1) \(request.headers["cookie"] ?? "no cookie")\n"
+                )
+            })
+        ) { nodePort in
             var options = SpliceOptions()
             options.dropCookies = ["key"]
             let opener = Opener.to(nodePort, options)
@@ -216,7 +231,8 @@ struct Certificates {
                 let file = certificates.path("upload")
                 try Data(repeating: 5, count: 2_000_000).write(to: URL(fileURLWithPath: file))
                 let result = try await curl(
-                    "--cacert", certificates.path("ca.pem"), "--resolve", "node.example:\(port):127.0.0.1", "-b", "key=1", "--data-binary", "@\(file)",
+                    "--cacert", certificates.path("ca.pem"), "--resolve", "node.example:\(port):127.0.0.1", "-b", "key=1", "--data-binary",
+                    "@\(file)",
                     "https://node.example:\(port)/")
                 #expect(result.output == "node got POST 2000000 no cookie\n")
                 let own = try await client(certificates).request("GET", "https://localhost:\(port)/")
@@ -232,7 +248,8 @@ struct Certificates {
             let opener = Opener.to(nodePort, options)
             try await withServer(configure: { $0.frontDoor = Door(opener) }) { port in
                 let result = try await curl(
-                    "--resolve", "node.localhost:\(port):127.0.0.1", "-o", "/dev/null", "-w", "%{http_code} %{size_download}", "http://node.localhost:\(port)/")
+                    "--resolve", "node.localhost:\(port):127.0.0.1", "-o", "/dev/null", "-w", "%{http_code} %{size_download}",
+                    "http://node.localhost:\(port)/")
                 #expect(result.output == "200 4000000")
             }
         }
@@ -244,7 +261,8 @@ struct Certificates {
         let entry: [UInt8] = [0, 0, UInt8(name.count)] + name
         let list: [UInt8] = [0, UInt8(entry.count)] + entry
         let extensions: [UInt8] = [0, 0, 0, UInt8(list.count)] + list
-        let body: [UInt8] = [3, 3] + [UInt8](repeating: 7, count: 32) + [0, 0, 2, 0x13, 1, 1, 0] + [0, UInt8(extensions.count)] + extensions
+        let body: [UInt8] =
+            [3, 3] + [UInt8](repeating: 7, count: 32) + [0, 0, 2, 0x13, 1, 1, 0] + [0, UInt8(extensions.count)] + extensions
         let message: [UInt8] = [1, 0, 0, UInt8(body.count)] + body
         let record: [UInt8] = [22, 3, 1, 0, UInt8(message.count)] + message
         #expect(ClientHello.serverName(record) == .name("node1.example"))

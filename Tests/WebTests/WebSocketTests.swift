@@ -91,7 +91,8 @@ import Testing
     func refusesABrokenHandshake(_ field: String, _ status: String) async throws {
         try await withSocket(SocketLog()) { port in
             let answer = try await Wire.exchange(
-                port, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: short\r\n\(field)\r\n\r\n")
+                port,
+                "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: short\r\n\(field)\r\n\r\n")
             #expect(answer.hasPrefix("HTTP/1.1 \(status) "))
         }
     }
@@ -236,10 +237,13 @@ import Testing
 
     @Test func pingsASilentPeerAndGivesUpOnOneThatDoesNotAnswer() async throws {
         let log = SocketLog()
-        try await withSocket(log, limits: {
-            $0.pingSeconds = 1
-            $0.pongSeconds = 4
-        }) { port in
+        try await withSocket(
+            log,
+            limits: {
+                $0.pingSeconds = 1
+                $0.pongSeconds = 4
+            }
+        ) { port in
             let client = try await SocketClient.open(port)
             _ = await client.head()
             let ping = try #require(await client.next())
@@ -254,11 +258,13 @@ import Testing
 
     @Test func letsGoOfTheHandlerWhenTheSocketIsClosed() async throws {
         let watcher = Watcher()
-        try await withServer(Routes(socket: { _ in
-            let log = SocketLog()
-            watcher.log = log
-            return .accept(subprotocol: nil, log)
-        })) { port in
+        try await withServer(
+            Routes(socket: { _ in
+                let log = SocketLog()
+                watcher.log = log
+                return .accept(subprotocol: nil, log)
+            })
+        ) { port in
             let client = try await SocketClient.open(port)
             _ = await client.head()
             try await eventually { await watcher.log?.socket != nil }

@@ -8,11 +8,15 @@ import Testing
 
     @Test func aFenceThatNamesATerminalIsACommandForIt() {
         let html = body("```.term2\nls\n```\n")
-        #expect(html.hasPrefix(#"<lectern-block class="block command" id="b-1" data-term="2" data-run="true"><pre><code class="language-sh">"#))
+        #expect(
+            html.hasPrefix(#"<lectern-block class="block command" id="b-1" data-term="2" data-run="true"><pre><code class="language-sh">"#))
         #expect(html.contains("ls</span></code></pre></lectern-block>"))
     }
 
-    @Test(arguments: ["```bash .term1\nls\n```", "```{.term1}\nls\n```", "```{:.term1}\nls\n```", "```bash\nls\n```\n{:.term1}", "{:.term1}\n```bash\nls\n```"])
+    @Test(arguments: [
+        "```bash .term1\nls\n```", "```{.term1}\nls\n```", "```{:.term1}\nls\n```", "```bash\nls\n```\n{:.term1}",
+        "{:.term1}\n```bash\nls\n```",
+    ])
     func theTerminalMayStandInTheInfoStringOrInAnAttributeList(_ markdown: String) {
         #expect(body(markdown).contains(#"data-term="1" data-run="true""#))
     }
@@ -67,7 +71,9 @@ import Testing
     }
 
     @Test func portLinksInsideEmphasisAndListsWork() {
-        #expect(body(#"* **[x](/){:data-term=".term1"}{:data-port="80"}**"#).contains(#"<strong><a class="port-link" data-node="1" data-port="80""#))
+        #expect(
+            body(#"* **[x](/){:data-term=".term1"}{:data-port="80"}**"#).contains(
+                #"<strong><a class="port-link" data-node="1" data-port="80""#))
     }
 
     @Test func linksToOtherSitesOpenThere() {
@@ -77,18 +83,25 @@ import Testing
 
     @Test func targetsHoldUnderscoresThatAreNoEmphasis() {
         let html = body("[a](/x){:target=\"_blank\"} and _b_ and [c](/y){:target=\"_blank\"}")
-        #expect(html == "<p><a href=\"/x\" target=\"_blank\" rel=\"noopener\">a</a> and <em>b</em> and <a href=\"/y\" target=\"_blank\" rel=\"noopener\">c</a></p>\n")
+        #expect(
+            html
+                == "<p><a href=\"/x\" target=\"_blank\" rel=\"noopener\">a</a> and <em>b</em> and <a href=\"/y\" target=\"_blank\" rel=\"noopener\">c</a></p>\n"
+        )
     }
 
     @Test func picturesBesideTheLessonAreServedFromTheWorkshop() {
-        for address in ["images/a b.png", "/images/a b.png", "../images/a b.png", "{{site.baseurl}}/images/a b.png", "./images/a b.png?raw=true"] {
+        for address in [
+            "images/a b.png", "/images/a b.png", "../images/a b.png", "{{site.baseurl}}/images/a b.png", "./images/a b.png?raw=true",
+        ] {
             let html = body("![A cat](<\(address)>){:width=\"40\"}", files: ["images/a b.png"])
             #expect(html == "<p><img src=\"/w/demo/files/images/a%20b.png\" alt=\"A cat\" loading=\"lazy\" width=\"40\"></p>\n")
         }
     }
 
     @Test func aPictureWithATitleIsAFigure() {
-        #expect(body("![A](a.png \"Of a cat\")", files: ["a.png"]).hasPrefix("<figure><img src=\"/w/demo/files/a.png\" alt=\"A\" title=\"Of a cat\" loading=\"lazy\"><figcaption>Of a cat"))
+        #expect(
+            body("![A](a.png \"Of a cat\")", files: ["a.png"]).hasPrefix(
+                "<figure><img src=\"/w/demo/files/a.png\" alt=\"A\" title=\"Of a cat\" loading=\"lazy\"><figcaption>Of a cat"))
     }
 
     @Test func linksLeadToPagesAndFilesOfTheWorkshop() {
@@ -103,7 +116,10 @@ import Testing
         let page = render("Intro\n\n## One\n\na\n\n### Deeper\n\n## Two\n\nb\n").page
         #expect(page.steps == [.init(id: "s-one", title: "One"), .init(id: "s-two", title: "Two")])
         #expect(page.headings.map(\.level) == [2, 3, 2])
-        #expect(page.html.contains("<section class=\"step\" data-step=\"s-one\">\n<h2 id=\"s-one\">One</h2>\n<p>a</p>\n<h3 id=\"s-deeper\">Deeper</h3>\n</section>"))
+        #expect(
+            page.html.contains(
+                "<section class=\"step\" data-step=\"s-one\">\n<h2 id=\"s-one\">One</h2>\n<p>a</p>\n<h3 id=\"s-deeper\">Deeper</h3>\n</section>"
+            ))
     }
 
     @Test func theFirstHeadingIsThePagesTitle() {
@@ -128,17 +144,28 @@ import Testing
     }
 
     @Test func calloutsHaveAKindAndATitle() {
-        #expect(body("> [!TIP]\n> Do *it*\n") == "<aside class=\"callout tip\" role=\"note\"><p class=\"callout-title\">Tip</p>\n<p>Do <em>it</em></p>\n</aside>\n")
-        #expect(body("> [!WARNING] Mind\n>\n> it\n").contains("callout warning\" role=\"note\"><p class=\"callout-title\">Mind</p>\n<p>it</p>"))
+        #expect(
+            body("> [!TIP]\n> Do *it*\n")
+                == "<aside class=\"callout tip\" role=\"note\"><p class=\"callout-title\">Tip</p>\n<p>Do <em>it</em></p>\n</aside>\n")
+        #expect(
+            body("> [!WARNING] Mind\n>\n> it\n").contains("callout warning\" role=\"note\"><p class=\"callout-title\">Mind</p>\n<p>it</p>"))
         #expect(body("Mind it\n{:.caution}\n").contains("callout caution"))
     }
 
     @Test func tablesTasksAndFootnotesWork() {
-        #expect(body("| a | b |\n|---|--:|\n| 1 | 2 |\n{:.wide}\n").hasPrefix("<div class=\"table\"><table class=\"wide\">\n<thead><tr><th scope=\"col\">a</th><th class=\"right\" scope=\"col\">b</th></tr>\n</thead><tbody><tr><td>1</td><td class=\"right\">2</td></tr>\n</tbody></table></div>"))
-        #expect(body("- [x] a\n- [ ] b\n").contains("<li class=\"task-list-item\"><label><input type=\"checkbox\" id=\"t-1\" checked=\"\">a</label></li>"))
+        #expect(
+            body("| a | b |\n|---|--:|\n| 1 | 2 |\n{:.wide}\n").hasPrefix(
+                "<div class=\"table\"><table class=\"wide\">\n<thead><tr><th scope=\"col\">a</th><th class=\"right\" scope=\"col\">b</th></tr>\n</thead><tbody><tr><td>1</td><td class=\"right\">2</td></tr>\n</tbody></table></div>"
+            ))
+        #expect(
+            body("- [x] a\n- [ ] b\n").contains(
+                "<li class=\"task-list-item\"><label><input type=\"checkbox\" id=\"t-1\" checked=\"\">a</label></li>"))
         let html = body("a[^n] b[^n]\n\n## S\n\n[^n]: Note\n")
         #expect(html.contains("<sup class=\"footnote-ref\"><a href=\"#fn-1\" id=\"fnref-1-2\">1</a></sup>"))
-        #expect(html.contains("</section>\n<section class=\"footnotes\" aria-label=\"Footnotes\"><ol>\n<li id=\"fn-1\"><p>Note <a class=\"footnote-back\" href=\"#fnref-1\""))
+        #expect(
+            html.contains(
+                "</section>\n<section class=\"footnotes\" aria-label=\"Footnotes\"><ol>\n<li id=\"fn-1\"><p>Note <a class=\"footnote-back\" href=\"#fnref-1\""
+            ))
     }
 
     @Test func anAttributeListEndsAListAndATable() {
@@ -154,7 +181,10 @@ import Testing
 
     @Test func aQuizMayBeMarkedAboveItsQuestion() {
         let html = body("{:.quiz}\nWhich *one*?\n- (x) A\n- ( ) B `c`\n\n{:.quiz}\nWhich?\n\n- [x] A\n- [ ] B\n\n  Because.\n- [x] C\n")
-        #expect(html.contains("<lectern-quiz id=\"q-1\" data-kind=\"single\">\n<p class=\"question\">Which <em>one</em>?</p>\n<ul>\n<li data-correct=\"true\"><label>A</label></li>\n<li data-correct=\"false\"><label>B <code>c</code></label></li>"))
+        #expect(
+            html.contains(
+                "<lectern-quiz id=\"q-1\" data-kind=\"single\">\n<p class=\"question\">Which <em>one</em>?</p>\n<ul>\n<li data-correct=\"true\"><label>A</label></li>\n<li data-correct=\"false\"><label>B <code>c</code></label></li>"
+            ))
         #expect(html.contains("<lectern-quiz id=\"q-2\" data-kind=\"multiple\">"))
         #expect(html.contains("<li data-correct=\"false\"><label>B</label><div class=\"explanation\"><p>Because.</p>"))
     }
@@ -166,7 +196,9 @@ import Testing
     }
 
     @Test func aQuestionMayHoldCode() {
-        #expect(body("{:.quiz}\nWhat does it print?\n```sh\nls\n```\n- (x) A\n- ( ) B\n").contains("<div class=\"question\"><p>What does it print?</p>\n<pre class=\"sample\">"))
+        #expect(
+            body("{:.quiz}\nWhat does it print?\n```sh\nls\n```\n- (x) A\n- ( ) B\n").contains(
+                "<div class=\"question\"><p>What does it print?</p>\n<pre class=\"sample\">"))
     }
 
     // MARK: Liquid
@@ -174,7 +206,8 @@ import Testing
     @Test func rawTextIsKeptAndItsTagsGo() {
         let html = body("```.term1\n{% raw %}\nkubectl get -o '{{ .x }}'\n{% endraw %}\n```\n\nA {% raw %}{{site.baseurl}}{% endraw %}.\n")
         #expect(html.contains("{{ .x }}") && !html.contains("raw"))
-        #expect(html.contains("<p>A {{site.baseurl}}.</p>") && html.contains("<code class=\"language-sh\"><span class=\"tok-command\">kubectl"))
+        #expect(
+            html.contains("<p>A {{site.baseurl}}.</p>") && html.contains("<code class=\"language-sh\"><span class=\"tok-command\">kubectl"))
     }
 
     @Test func attributeListsInCodeAreCode() {

@@ -23,12 +23,18 @@ import Testing
     }
 
     @Test func attributeListsGiveOnlyWhatTheyMay() {
-        let html = body("Text\n{:onclick=\"alert(1)\" style=\"x\" .evil .note #app data-run=\"true\"}\n\n[x](javascript:alert(1)){:data-port=\"80\"}{:data-term=\"\\\"><script>\"}\n\n![x](data:image/png;base64,AA){:onerror=\"x\"}\n")
-        for word in ["onclick", "style", "evil", "id=\"app\"", "data-run", "javascript", "<script", "onerror", "data:"] { #expect(!html.contains(word), "\(word)") }
+        let html = body(
+            "Text\n{:onclick=\"alert(1)\" style=\"x\" .evil .note #app data-run=\"true\"}\n\n[x](javascript:alert(1)){:data-port=\"80\"}{:data-term=\"\\\"><script>\"}\n\n![x](data:image/png;base64,AA){:onerror=\"x\"}\n"
+        )
+        for word in ["onclick", "style", "evil", "id=\"app\"", "data-run", "javascript", "<script", "onerror", "data:"] {
+            #expect(!html.contains(word), "\(word)")
+        }
     }
 
     @Test func valuesFromAnAuthorNeverEndAnAttribute() {
-        let html = body("[x](/a\"onx=y){:data-term=\".term1\"}{:data-port=\"80\"}\n\n```a\"><script> .term1\nx\n```\n\n[y](https://e.org/\"><script> 'a\"b')\n")
+        let html = body(
+            "[x](/a\"onx=y){:data-term=\".term1\"}{:data-port=\"80\"}\n\n```a\"><script> .term1\nx\n```\n\n[y](https://e.org/\"><script> 'a\"b')\n"
+        )
         #expect(!html.contains("<script") && !html.contains("\"onx"))
     }
 
@@ -43,7 +49,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ">", "- ", "[", "*a ", "`", "<b>", "![", "[^a]", "[^a]: x\n", "| a ", "{:.a}", "{:a=", "{:a=\"", "{{", "{%", "{% raw %}", "# a\n", "## a\n", "<svg>\n\n", "- [ ] a\n",
+        ">", "- ", "[", "*a ", "`", "<b>", "![", "[^a]", "[^a]: x\n", "| a ", "{:.a}", "{:a=", "{:a=\"", "{{", "{%", "{% raw %}", "# a\n",
+        "## a\n", "<svg>\n\n", "- [ ] a\n",
         "```.term1\nls\n```\n", "{:.quiz}\nQ\n- (x) a\n\n", "<details>\n\n", "`a`{:.term1} ", "[a](#b) ", "&lt;", "\u{F0001}",
     ])
     func longRunsCostBoundedWork(_ piece: String) {
@@ -53,8 +60,10 @@ import Testing
 
     @Test func mixedBlocksNeverBreakTheWriter() {
         let pieces = [
-            "# a\n", "## b\n", "- c\n", "  - d\n", "> e\n", "```.term1\nls\n```\n", "{:.quiz}\n", "{:.term1}\n", "- (x) f\n", "<div>\n", "</div>\n", "\n", "</section>\n",
-            "| a | b |\n|---|---|\n", "[^1]\n", "[^1]: g\n", "<svg>\n", "<script>\n", "text `h`{:.term2} ", "<b>", "</b>", "1. i\n", "    j\n", "---\n", "> [!NOTE]\n", "{:toc}\n",
+            "# a\n", "## b\n", "- c\n", "  - d\n", "> e\n", "```.term1\nls\n```\n", "{:.quiz}\n", "{:.term1}\n", "- (x) f\n", "<div>\n",
+            "</div>\n", "\n", "</section>\n",
+            "| a | b |\n|---|---|\n", "[^1]\n", "[^1]: g\n", "<svg>\n", "<script>\n", "text `h`{:.term2} ", "<b>", "</b>", "1. i\n",
+            "    j\n", "---\n", "> [!NOTE]\n", "{:toc}\n",
         ]
         var random = SystemRandomNumberGenerator()
         for _ in 0..<500 {

@@ -51,13 +51,21 @@ import Testing
     }
 
     @Test func capsAboveThePlatformsAreFaults() throws {
-        let problems = try lint("# W\n", ["w/workshop.yaml": "title: W\ncaps:\n  cpu: 1\n  memory: 8Gi\n"], maximum: RequestedCaps(memoryBytesPerNode: 2 << 30, cpuMillicoresPerNode: 2000))
-        #expect(problems.map(\.description) == ["workshop.yaml:4: error: the workshop asks for 8192Mi of `memory`, and this platform gives 2048Mi at most — Ask for less, or have the cap raised."])
+        let problems = try lint(
+            "# W\n", ["w/workshop.yaml": "title: W\ncaps:\n  cpu: 1\n  memory: 8Gi\n"],
+            maximum: RequestedCaps(memoryBytesPerNode: 2 << 30, cpuMillicoresPerNode: 2000))
+        #expect(
+            problems.map(\.description) == [
+                "workshop.yaml:4: error: the workshop asks for 8192Mi of `memory`, and this platform gives 2048Mi at most — Ask for less, or have the cap raised."
+            ])
     }
 
     @Test func moreNodesThanThePlatformGivesAreAFault() throws {
         let shelf = try Shelf(["w/workshop.yaml": "title: W\nnodes: 4\n", "w/lesson.md": "# W\n"])
-        #expect(Lint.lint(shelf.path + "/w", maximumNodes: 3).map { "\($0.line) \($0.message)" } == ["2 the workshop asks for 4 nodes, and this platform gives 3 at most"])
+        #expect(
+            Lint.lint(shelf.path + "/w", maximumNodes: 3).map { "\($0.line) \($0.message)" } == [
+                "2 the workshop asks for 4 nodes, and this platform gives 3 at most"
+            ])
     }
 
     @Test func aFolderOfWorkshopsIsReadWhole() throws {

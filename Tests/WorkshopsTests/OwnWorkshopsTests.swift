@@ -16,8 +16,10 @@ import Testing
         let html = workshop.pages.map(\.html).joined()
         #expect(workshop.nodes == 1 && workshop.durationMinutes == 10 && workshop.picture == "/w/linux-terminal/files/images/pipe.svg")
         for part in [
-            "<lectern-block class=\"block command\" id=\"b-1\" data-term=\"1\" data-run=\"true\">", "<lectern-inline", "data-kind=\"single\"", "data-kind=\"multiple\"", "class=\"port-link\" data-node=\"1\" data-port=\"8000\"",
-            "<figure><img", "<table>", "task-list-item", "footnote-ref", "callout tip", "callout note", "callout warning", "<details>", "<pre class=\"sample\">", "-m</span> http.server",
+            "<lectern-block class=\"block command\" id=\"b-1\" data-term=\"1\" data-run=\"true\">", "<lectern-inline",
+            "data-kind=\"single\"", "data-kind=\"multiple\"", "class=\"port-link\" data-node=\"1\" data-port=\"8000\"",
+            "<figure><img", "<table>", "task-list-item", "footnote-ref", "callout tip", "callout note", "callout warning", "<details>",
+            "<pre class=\"sample\">", "-m</span> http.server",
         ] { #expect(html.contains(part), "\(part)") }
     }
 
@@ -25,7 +27,8 @@ import Testing
         let workshop = try #require(WorkshopLibrary(directory: Self.directory).workshop(named: "kubernetes-for-beginners"))
         #expect(workshop.nodes == 2 && workshop.pages.count == 9)
         for page in workshop.pages {
-            for step in page.html.split(separator: "<section class=\"step\"").dropFirst() where step.contains("kubectl apply") && step.contains("<pre class=\"sample\"><code class=\"language-sh\"") {
+            for step in page.html.split(separator: "<section class=\"step\"").dropFirst()
+            where step.contains("kubectl apply") && step.contains("<pre class=\"sample\"><code class=\"language-sh\"") {
                 #expect(step.contains("ive in a coming version"), "\(page.slug)")
             }
             // A command that can be clicked works without a cluster.
@@ -48,7 +51,9 @@ import Testing
             if key.kind == .ignored {
                 #expect(guide.contains("`\(key.name)`"), "\(key.name)")
             } else {
-                let row = guide.split(separator: "\n").first { $0.hasPrefix("| `\(key.name)` |") && $0.hasSuffix("| \(key.defaultText) | \(key.doc) |") }
+                let row = guide.split(separator: "\n").first {
+                    $0.hasPrefix("| `\(key.name)` |") && $0.hasSuffix("| \(key.defaultText) | \(key.doc) |")
+                }
                 #expect(row != nil, "the row of \(key.name)")
             }
         }

@@ -33,8 +33,14 @@ import Testing
         #expect(read.problems == [])
         #expect(read.title == "A title" && read.description == "Some: text" && read.author == "@me" && read.date == "2026-11-24")
         #expect(read.tags == ["linux", "shell"] && read.difficulty == .intermediate && read.durationMinutes == 90 && read.nodes == 3)
-        #expect(read.image == "lectern/node" && read.picture == "cover.svg" && read.clickableAll == true && read.pages.map(\.name) == ["a.md", "b.md"])
-        #expect(read.caps == RequestedCaps(memoryBytesPerNode: 1 << 30, cpuMillicoresPerNode: 500, diskBytesPerNode: 2 << 30, pidsPerNode: 512, lifetimeMinutes: 120))
+        #expect(
+            read.image == "lectern/node" && read.picture == "cover.svg" && read.clickableAll == true
+                && read.pages.map(\.name) == ["a.md", "b.md"])
+        #expect(
+            read.caps
+                == RequestedCaps(
+                    memoryBytesPerNode: 1 << 30, cpuMillicoresPerNode: 500, diskBytesPerNode: 2 << 30, pidsPerNode: 512,
+                    lifetimeMinutes: 120))
     }
 
     @Test func jekyllsFrontMatterIsUnderstood() {
@@ -58,22 +64,36 @@ import Testing
     }
 
     @Test func anUnknownKeyIsRefusedWithItsLineAndTheNearestOne() {
-        #expect(settings("title: A\nnodez: 2\n").problems == [LintProblem(file: "workshop.yaml", line: 2, message: "there is no key `nodez`", fix: "Did you mean `nodes`?", severity: .error)])
-        #expect(settings("caps:\n  memroy: 1Gi\n").problems == [LintProblem(file: "workshop.yaml", line: 2, message: "there is no key `caps.memroy`", fix: "Did you mean `caps.memory`?", severity: .error)])
+        #expect(
+            settings("title: A\nnodez: 2\n").problems == [
+                LintProblem(
+                    file: "workshop.yaml", line: 2, message: "there is no key `nodez`", fix: "Did you mean `nodes`?", severity: .error)
+            ])
+        #expect(
+            settings("caps:\n  memroy: 1Gi\n").problems == [
+                LintProblem(
+                    file: "workshop.yaml", line: 2, message: "there is no key `caps.memroy`", fix: "Did you mean `caps.memory`?",
+                    severity: .error)
+            ])
         #expect(settings("titel: A", front: true).problems.map(\.severity) == [.warning])
         #expect(settings("terms: 2\n").problems.map(\.fix) == ["Did you mean `title`?"] || settings("terms: 2\n").problems.count == 1)
     }
 
     @Test(arguments: [
-        "nodes: 0", "nodes: 6", "nodes: two", "nodes: [1]", "duration: soon", "duration: 0", "difficulty: hard", "clickable: yes", "tags: {a: b}", "author: [a]", "pages: []", "pages: lesson.md",
-        "caps: 3", "caps: {memory: lots}", "caps: {memory: 99999999999999999Gi}", "caps: {cpu: -1}", "caps: {pids: 3}", "caps: {lifetime: 0}",
+        "nodes: 0", "nodes: 6", "nodes: two", "nodes: [1]", "duration: soon", "duration: 0", "difficulty: hard", "clickable: yes",
+        "tags: {a: b}", "author: [a]", "pages: []", "pages: lesson.md",
+        "caps: 3", "caps: {memory: lots}", "caps: {memory: 99999999999999999Gi}", "caps: {cpu: -1}", "caps: {pids: 3}",
+        "caps: {lifetime: 0}",
     ])
     func aBadValueIsRefusedWithItsLine(_ yaml: String) {
         let problems = settings("title: A\n" + yaml + "\n").problems
         #expect(problems.count == 1 && problems[0].line == 2 && problems[0].severity == .error && !problems[0].fix.isEmpty)
     }
 
-    @Test(arguments: [("title: \"open\nnext: a\n", 2...4), ("a: b: c\n", 2...2), ("title: a\n\tb: c\n", 3...3), ("title: a\ntitle: b\n", 2...3), ("- a\n- b\n", 2...2), ("just text", 2...2), ("a: [1, 2\nb: 3\n", 2...4)])
+    @Test(arguments: [
+        ("title: \"open\nnext: a\n", 2...4), ("a: b: c\n", 2...2), ("title: a\n\tb: c\n", 3...3), ("title: a\ntitle: b\n", 2...3),
+        ("- a\n- b\n", 2...2), ("just text", 2...2), ("a: [1, 2\nb: 3\n", 2...4),
+    ])
     func frontMatterThatIsNotYAMLIsToldWithItsLine(_ yaml: String, _ lines: ClosedRange<Int>) {
         let problems = settings(yaml, front: true).problems
         #expect(problems.first?.severity == .error && lines.contains(problems.first?.line ?? 0), "\(problems)")
@@ -97,6 +117,8 @@ import Testing
     @Test func amountsAreReadAsPeopleWriteThem() {
         #expect(["10", "10m", "10 min", "1h", "1h30m", "1 hour 5 minutes", "~20"].map(Amount.minutes) == [10, 10, 10, 60, 90, 65, 20])
         #expect(["", "soon", "-5", "1d", "99999999"].allSatisfy { Amount.minutes($0) == nil })
-        #expect(Amount.bytes("512Mi") == 512 << 20 && Amount.bytes("1G") == 1_000_000_000 && Amount.bytes("9Xi") == nil && Amount.millicores("1.5") == 1500)
+        #expect(
+            Amount.bytes("512Mi") == 512 << 20 && Amount.bytes("1G") == 1_000_000_000 && Amount.bytes("9Xi") == nil
+                && Amount.millicores("1.5") == 1500)
     }
 }

@@ -29,7 +29,8 @@ final class Shelf {
 
 /// Renders one page with no files beside it but those named.
 func render(
-    _ markdown: String, nodes: Int = 2, clickableAll: Bool = false, files: Set<String> = [], pages: [(String, String)] = [("lesson.md", "lesson")]
+    _ markdown: String, nodes: Int = 2, clickableAll: Bool = false, files: Set<String> = [],
+    pages: [(String, String)] = [("lesson.md", "lesson")]
 ) -> (html: String, page: LessonPage, problems: [LintProblem]) {
     let context = LessonContext(
         workshop: "demo", file: "lesson.md", nodes: nodes, allFencesAreClickable: clickableAll, title: "Demo",

@@ -25,7 +25,8 @@ package enum AccountProblem: Problem, Equatable {
         case .noSession: "You have no session here yet, or it has run out. Open the catalogue page once, then try again."
         case .notAllowed(let need):
             "This needs the role “\(need.rawValue)”. An admin gets a login link with “lectern admin login-link” on the server."
-        case .csrf: "The request did not carry the header X-Lectern-CSRF with the value of the cookie lectern_csrf. Reload the page and try again."
+        case .csrf:
+            "The request did not carry the header X-Lectern-CSRF with the value of the cookie lectern_csrf. Reload the page and try again."
         case .foreignOrigin: "The request came from a page of another site, which may not act for you here."
         case .linkUsed: "This login link was used already or has run out. Make a new one with “lectern admin login-link” on the server."
         case .storage: "The server could not read or write its data. Its log says why; often the disk is full."

@@ -21,18 +21,19 @@ package final class Accounts: Sendable {
     package static let auditLimit = 10_000
 
     package static let migrations: [Migration] = [
-        Migration("""
-        CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-        CREATE TABLE accounts (id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, epoch INTEGER NOT NULL, created_at INTEGER NOT NULL)
-          WITHOUT ROWID;
-        CREATE TABLE login_links (token_hash TEXT PRIMARY KEY, account TEXT NOT NULL, role TEXT NOT NULL, expires_at INTEGER NOT NULL)
-          WITHOUT ROWID;
-        CREATE TABLE progress (account TEXT NOT NULL, workshop TEXT NOT NULL, state TEXT NOT NULL, changed_at INTEGER NOT NULL,
-          PRIMARY KEY (account, workshop)) WITHOUT ROWID;
-        CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL);
-        CREATE TABLE ended_labs (id TEXT PRIMARY KEY, owner TEXT NOT NULL, ended_at INTEGER NOT NULL, lab TEXT NOT NULL) WITHOUT ROWID;
-        CREATE INDEX ended_labs_by_time ON ended_labs (ended_at);
-        """)
+        Migration(
+            """
+            CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+            CREATE TABLE accounts (id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, epoch INTEGER NOT NULL, created_at INTEGER NOT NULL)
+              WITHOUT ROWID;
+            CREATE TABLE login_links (token_hash TEXT PRIMARY KEY, account TEXT NOT NULL, role TEXT NOT NULL, expires_at INTEGER NOT NULL)
+              WITHOUT ROWID;
+            CREATE TABLE progress (account TEXT NOT NULL, workshop TEXT NOT NULL, state TEXT NOT NULL, changed_at INTEGER NOT NULL,
+              PRIMARY KEY (account, workshop)) WITHOUT ROWID;
+            CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL);
+            CREATE TABLE ended_labs (id TEXT PRIMARY KEY, owner TEXT NOT NULL, ended_at INTEGER NOT NULL, lab TEXT NOT NULL) WITHOUT ROWID;
+            CREATE INDEX ended_labs_by_time ON ended_labs (ended_at);
+            """)
     ]
 
     private let database: Database
@@ -93,7 +94,8 @@ package final class Accounts: Sendable {
         try database.write {
             try $0.execute("DELETE FROM login_links WHERE expires_at < ?", .integer(now))
             try $0.execute(
-                "INSERT INTO login_links (token_hash, account, role, expires_at) VALUES (?, ?, ?, ?)", .text(Self.hash(token)), .text(account), .text(role.rawValue), .integer(now + Self.loginLinkSeconds))
+                "INSERT INTO login_links (token_hash, account, role, expires_at) VALUES (?, ?, ?, ?)", .text(Self.hash(token)),
+                .text(account), .text(role.rawValue), .integer(now + Self.loginLinkSeconds))
         }
         audit(who: who, what: "made a login link for the role \(role.rawValue)")
         return token
@@ -106,7 +108,8 @@ package final class Accounts: Sendable {
         let account: Account? = try database.write { connection in
             guard
                 let row = try connection.query(
-                    "DELETE FROM login_links WHERE token_hash = ? AND expires_at > ? RETURNING account, role", .text(hash), .integer(now.seconds)
+                    "DELETE FROM login_links WHERE token_hash = ? AND expires_at > ? RETURNING account, role", .text(hash),
+                    .integer(now.seconds)
                 ).first, let role = Role(rawValue: row.text(1))
             else { return nil }
             let account = Account(id: row.text(0), name: role.rawValue.prefix(1).uppercased() + role.rawValue.dropFirst(), role: role)
@@ -150,7 +153,8 @@ package final class Accounts: Sendable {
     package func setSetting(_ key: String, to value: String) throws {
         try database.write {
             try $0.execute(
-                "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", .text(key), .text(value))
+                "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", .text(key),
+                .text(value))
         }
     }
 

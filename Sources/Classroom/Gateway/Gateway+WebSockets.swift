@@ -15,9 +15,13 @@ extension Gateway {
         guard let segments = pathSegments(request.path) else {
             return .reject(problemResponse(GatewayProblem.badRequest("The path is not valid."), for: request))
         }
-        let offered = request.headers.all("sec-websocket-protocol").joined(separator: ",").split(separator: ",").map { $0.filter { $0 != " " } }
+        let offered = request.headers.all("sec-websocket-protocol").joined(separator: ",").split(separator: ",").map {
+            $0.filter { $0 != " " }
+        }
         if segments == ["api", "v1", "events"] { return eventSocket(request, visitor, offered) }
-        if segments.count == 8, segments[0] == "api", segments[1] == "v1", segments[2] == "labs", segments[4] == "nodes", segments[6] == "terminals" {
+        if segments.count == 8, segments[0] == "api", segments[1] == "v1", segments[2] == "labs", segments[4] == "nodes",
+            segments[6] == "terminals"
+        {
             return terminal(request, visitor, offered, lab: segments[3], node: segments[5], name: segments[7])
         }
         return .reject(problemResponse(GatewayProblem.notFound("There is no WebSocket at this address."), for: request))

@@ -36,7 +36,9 @@ final class GatewayMetrics: Sendable {
         }
         lines.append("# HELP lectern_http_request_seconds Time to make an answer.")
         lines.append("# TYPE lectern_http_request_seconds histogram")
-        for (bound, count) in zip(Self.bounds, state.buckets) { lines.append("lectern_http_request_seconds_bucket{le=\"\(bound)\"} \(count)") }
+        for (bound, count) in zip(Self.bounds, state.buckets) {
+            lines.append("lectern_http_request_seconds_bucket{le=\"\(bound)\"} \(count)")
+        }
         lines.append("lectern_http_request_seconds_bucket{le=\"+Inf\"} \(state.count)")
         lines.append("lectern_http_request_seconds_sum \(state.sum)")
         lines.append("lectern_http_request_seconds_count \(state.count)")
@@ -74,7 +76,8 @@ extension Gateway {
             _ = try services.accounts.setting("ready")
             return .text("ok\n")
         } catch {
-            return problemResponse(GatewayProblem.unavailable("The database does not answer."), for: HTTPRequest(method: "GET", target: "/readyz"))
+            return problemResponse(
+                GatewayProblem.unavailable("The database does not answer."), for: HTTPRequest(method: "GET", target: "/readyz"))
         }
     }
 }

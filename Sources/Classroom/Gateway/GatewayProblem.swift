@@ -40,7 +40,8 @@ private let statusByReason: [String: Int] = [
 
 func jsonResponse(_ value: JSON, status: Int = 200) -> HTTPResponse {
     HTTPResponse(
-        status: status, headers: ["content-type": "application/json; charset=utf-8", "cache-control": "no-store"], body: .bytes(value.bytes))
+        status: status, headers: ["content-type": "application/json; charset=utf-8", "cache-control": "no-store"], body: .bytes(value.bytes)
+    )
 }
 
 extension Gateway {
@@ -62,7 +63,8 @@ extension Gateway {
         }
         var response = jsonResponse(
             [
-                "type": JSON("urn:lectern:problem:" + reason), "title": JSON(title(status)), "status": JSON(status), "detail": JSON(message),
+                "type": JSON("urn:lectern:problem:" + reason), "title": JSON(title(status)), "status": JSON(status),
+                "detail": JSON(message),
                 "reason": JSON(reason),
             ], status: status)
         response.headers["content-type"] = "application/problem+json"

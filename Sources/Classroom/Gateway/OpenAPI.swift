@@ -12,7 +12,8 @@ struct OpenAPI {
             "openapi": "3.1.0",
             "info": [
                 "title": "Lectern", "version": JSON(version),
-                "description": "Workshops with live terminals. Writes carry the header X-Lectern-CSRF with the value of the cookie lectern_csrf; GET /api/v1/session sets both cookies.",
+                "description":
+                    "Workshops with live terminals. Writes carry the header X-Lectern-CSRF with the value of the cookie lectern_csrf; GET /api/v1/session sets both cookies.",
                 "license": ["name": "Apache-2.0", "identifier": "Apache-2.0"],
             ],
             "servers": [["url": "/"]],
@@ -86,7 +87,8 @@ enum Schema {
         [
             "Problem": object(
                 [
-                    ("type", ["type": "string", "description": "urn:lectern:problem:REASON, stable"]), ("title", string), ("status", integer),
+                    ("type", ["type": "string", "description": "urn:lectern:problem:REASON, stable"]), ("title", string),
+                    ("status", integer),
                     ("detail", string),
                 ]),
             "Lab": object(
@@ -109,7 +111,8 @@ enum Schema {
             "Workshop": object(
                 [
                     ("name", string), ("title", string), ("description", string), ("duration", integer), ("difficulty", string),
-                    ("tags", ["type": "array", "items": string]), ("nodes", integer), ("author", string), ("image", ["type": ["string", "null"]]),
+                    ("tags", ["type": "array", "items": string]), ("nodes", integer), ("author", string),
+                    ("image", ["type": ["string", "null"]]),
                     ("problems", integer),
                     (
                         "pages",

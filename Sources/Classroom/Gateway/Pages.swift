@@ -54,7 +54,9 @@ extension Gateway {
             if workshop.pages.isEmpty { return shell("lesson.html", for: request, title: workshop.title) }
             throw GatewayProblem.notFound("The workshop has no such page.")
         }
-        return shell("lesson.html", for: request, title: page.title == workshop.title ? workshop.title : "\(page.title) · \(workshop.title)", lesson: page.html)
+        return shell(
+            "lesson.html", for: request, title: page.title == workshop.title ? workshop.title : "\(page.title) · \(workshop.title)",
+            lesson: page.html)
     }
 
     private func login(_ request: HTTPRequest, token: String) throws -> HTTPResponse {

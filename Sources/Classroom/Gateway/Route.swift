@@ -69,7 +69,6 @@ package func pathSegments(_ rawPath: String) -> [String]? {
     return result
 }
 
-
 /// Decodes `%41`; `nil` for a broken escape or bytes that are not UTF-8.
 private func strictlyDecoded(_ text: some StringProtocol) -> String? {
     guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }

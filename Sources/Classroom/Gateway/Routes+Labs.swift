@@ -45,10 +45,12 @@ extension Routes {
                         })
                 ])
             },
-            Route("GET", "/api/v1/labs/{id}", .visitor, "One lab, also for a week after its end.", answers: [(200, "The lab.", lab)]) { call in
+            Route("GET", "/api/v1/labs/{id}", .visitor, "One lab, also for a week after its end.", answers: [(200, "The lab.", lab)]) {
+                call in
                 jsonResponse(try await call.lab().json)
             },
-            Route("DELETE", "/api/v1/labs/{id}", .visitor, "Ends a lab; its disks are erased.", answers: [(202, "The lab, ending.", lab)]) { call in
+            Route("DELETE", "/api/v1/labs/{id}", .visitor, "Ends a lab; its disks are erased.", answers: [(202, "The lab, ending.", lab)]) {
+                call in
                 let lab = try await call.lab()
                 let own = lab.owner == call.account.id
                 if !own { services.accounts.audit(who: call.account.id, what: "ended lab \(lab.id) of \(lab.owner)") }

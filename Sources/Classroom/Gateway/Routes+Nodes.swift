@@ -20,7 +20,8 @@ extension Routes {
             Route(
                 "POST", "/api/v1/labs/{id}/nodes/{node}/exec", .visitor,
                 "Runs a command as root on a node and waits for it. Output past 1 MiB is cut.",
-                body: Schema.object([("command", ["type": "array", "items": Schema.string]), ("timeoutSeconds", Schema.integer)], required: ["command"]),
+                body: Schema.object(
+                    [("command", ["type": "array", "items": Schema.string]), ("timeoutSeconds", Schema.integer)], required: ["command"]),
                 answers: [(200, "What it printed and how it ended.", Schema.ref("ExecResult"))]
             ) { call in
                 let (lab, node) = try await call.node()
@@ -77,7 +78,8 @@ extension Routes {
                     throw GatewayProblem.badRequest("“protocol” must be http or https.")
                 }
                 let path = input["path"]?.string ?? "/"
-                guard path.hasPrefix("/"), !path.hasPrefix("//"), path.utf8.count <= 1024, path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 35 })
+                guard path.hasPrefix("/"), !path.hasPrefix("//"), path.utf8.count <= 1024,
+                    path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 35 })
                 else { throw GatewayProblem.badRequest("“path” must begin with / and be written in ASCII.") }
                 let origin = call.gateway.pageOrigin(of: call.request)
                 let url = services.ports.url(

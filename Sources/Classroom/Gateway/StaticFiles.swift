@@ -50,14 +50,17 @@ package final class StaticFiles: Sendable {
     private func entry(_ name: String) -> Entry? {
         let path = directory + "/" + name
         var information = stat()
-        guard stat(path, &information) == 0, information.st_mode & S_IFMT == S_IFREG, information.st_size <= Self.cachedFileLimitBytes else {
+        guard stat(path, &information) == 0, information.st_mode & S_IFMT == S_IFREG, information.st_size <= Self.cachedFileLimitBytes
+        else {
             return nil
         }
         let modified = Int(information.st_mtim.tv_sec) * 1_000_000_000 + Int(information.st_mtim.tv_nsec)
         if let held = cache.withLock({ $0[name] }), held.modified == modified { return held }
         guard let bytes = readFile(path) else { return nil }
         let gzip = Gzip.compress(bytes)
-        let entry = Entry(bytes: bytes, gzip: gzip.count < bytes.count * 9 / 10 ? gzip : nil, tag: "\"\(Hex.encode(Hash.sha256(bytes)).prefix(24))\"", modified: modified)
+        let entry = Entry(
+            bytes: bytes, gzip: gzip.count < bytes.count * 9 / 10 ? gzip : nil, tag: "\"\(Hex.encode(Hash.sha256(bytes)).prefix(24))\"",
+            modified: modified)
         cache.withLock { cache in
             if cache.values.reduce(0, { $0 + $1.bytes.count }) + bytes.count > Self.cacheLimitBytes { cache.removeAll() }
             cache[name] = entry

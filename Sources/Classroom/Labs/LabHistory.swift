@@ -48,9 +48,12 @@ extension Lab {
         self.init(
             id: id, workshop: workshop, owner: owner, state: state, reason: json["reason"]?.string ?? "",
             message: json["message"]?.string ?? "", createdAt: created, expiresAt: expires,
-            endedAt: json["endedAt"]?.string.flatMap(Timestamp.init(rfc3339:)), extensionsLeft: json["extensionsLeft"]?.int ?? 0, queue: nil,
+            endedAt: json["endedAt"]?.string.flatMap(Timestamp.init(rfc3339:)), extensionsLeft: json["extensionsLeft"]?.int ?? 0,
+            queue: nil,
             nodes: (json["nodes"]?.array ?? []).compactMap { node in
-                guard let name = node["name"]?.string, let state = node["state"]?.string.flatMap(LabNode.State.init(rawValue:)) else { return nil }
+                guard let name = node["name"]?.string, let state = node["state"]?.string.flatMap(LabNode.State.init(rawValue:)) else {
+                    return nil
+                }
                 return LabNode(name: name, state: state, message: node["message"]?.string ?? "", address: node["address"]?.string ?? "")
             })
     }

@@ -93,7 +93,8 @@ extension LabRecord {
 
     package var load: LabLoad {
         LabLoad(
-            id: id, owner: owner, address: remoteAddress, isWaiting: isWaiting, createdAt: lifetime.createdAt, expiresAt: lifetime.expiresAt)
+            id: id, owner: owner, address: remoteAddress, isWaiting: isWaiting, createdAt: lifetime.createdAt, expiresAt: lifetime.expiresAt
+        )
     }
 }
 
@@ -127,7 +128,8 @@ package struct LabObjects: Sendable {
         [
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": [
-                "name": JSON(Lab.namespace(of: record.id)), "labels": JSON([LabKey.lab: record.id]), "annotations": JSON(record.annotations),
+                "name": JSON(Lab.namespace(of: record.id)), "labels": JSON([LabKey.lab: record.id]),
+                "annotations": JSON(record.annotations),
             ],
         ]
     }
@@ -229,14 +231,19 @@ extension LabNode {
             self.init(name: name, state: .ready, message: "", address: address)
         } else if status["phase"] == "Failed" {
             self.init(name: name, state: .failed, message: status["message"]?.string ?? "The node could not be started.", address: address)
-        } else if container?["state"]?["waiting"]?["reason"] == "CrashLoopBackOff", (container?["restartCount"]?.int ?? 0) < Self.restartsForgiven {
+        } else if container?["state"]?["waiting"]?["reason"] == "CrashLoopBackOff",
+            (container?["restartCount"]?.int ?? 0) < Self.restartsForgiven
+        {
             self.init(name: name, state: .creating, message: "The node ended and is started again.", address: address)
-        } else if let waiting = container?["state"]?["waiting"], let text = waiting["message"]?.string, waiting["reason"] != "ContainerCreating" {
+        } else if let waiting = container?["state"]?["waiting"], let text = waiting["message"]?.string,
+            waiting["reason"] != "ContainerCreating"
+        {
             self.init(name: name, state: .failed, message: text, address: address)
         } else {
             let unschedulable = status["conditions"]?.array?.first { $0["type"] == "PodScheduled" && $0["status"] == "False" }
             self.init(
-                name: name, state: .creating, message: unschedulable?["message"]?.string ?? "The node is starting, which takes under a second.",
+                name: name, state: .creating,
+                message: unschedulable?["message"]?.string ?? "The node is starting, which takes under a second.",
                 address: address)
         }
     }

@@ -351,7 +351,8 @@ package actor LabService {
             }
             if let verdict = record.lifetime.verdict(now: now, caps: caps) {
                 await end(id, reason: verdict.reason, message: verdict.message)
-            } else if let minutes = record.lifetime.warning(after: warnedUntil[id] ?? now.adding(seconds: -1), upTo: now), let lab = lab(id) {
+            } else if let minutes = record.lifetime.warning(after: warnedUntil[id] ?? now.adding(seconds: -1), upTo: now), let lab = lab(id)
+            {
                 send(.warning(lab: lab, minutesLeft: minutes))
             }
             warnedUntil[id] = now
@@ -430,7 +431,7 @@ extension ClusterClient {
     fileprivate func createIfMissing(_ resource: GroupVersionResource, namespace: String, _ object: JSON) async throws -> JSON? {
         do {
             return try await create(resource, namespace: namespace, object)
-        } catch where error.isAlreadyExists {
+        } catch  where error.isAlreadyExists {
             return nil
         }
     }

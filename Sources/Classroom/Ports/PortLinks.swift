@@ -33,7 +33,9 @@ package final class PortLinks: FrontDoorRouting {
     private let reach: any PortReach
     private let clock: any WallClock
 
-    package init(configuration: PortLinksConfiguration, capability: PortCapability, reach: any PortReach, clock: any WallClock = SystemClock()) {
+    package init(
+        configuration: PortLinksConfiguration, capability: PortCapability, reach: any PortReach, clock: any WallClock = SystemClock()
+    ) {
         self.configuration = configuration
         self.capability = capability
         self.reach = reach
@@ -75,7 +77,8 @@ struct PortSplice: SpliceOpener {
             options.dropCookies = [PortCapability.cookieName]
             return .connected(descriptor, options)
         } catch let problem as any Problem where problem.reason == "LabNotFound" || problem.reason == "NodeNotFound" {
-            return .respond(page(404, title: "This lab has ended", message: "Its ports are closed. Start the workshop again for a new lab."))
+            return .respond(
+                page(404, title: "This lab has ended", message: "Its ports are closed. Start the workshop again for a new lab."))
         } catch {
             return .respond(waiting(request))
         }
@@ -104,7 +107,8 @@ struct PortSplice: SpliceOpener {
 
     private func waiting(_ request: HTTPRequest) -> HTTPResponse {
         var response = HTTPResponse.text(
-            configuration.waitingPage().replacing("<!--lectern:port-->", with: String(address.port)).replacing("<!--lectern:node-->", with: address.node),
+            configuration.waitingPage().replacing("<!--lectern:port-->", with: String(address.port)).replacing(
+                "<!--lectern:node-->", with: address.node),
             status: 503, type: "text/html; charset=utf-8")
         response.headers["retry-after"] = "1"
         response.headers["cache-control"] = "no-store"
@@ -114,7 +118,8 @@ struct PortSplice: SpliceOpener {
 
     private func page(_ status: Int, title: String, message: String) -> HTTPResponse {
         var response = HTTPResponse.text(
-            configuration.errorPage().replacing("<!--lectern:title-->", with: title).replacing("<!--lectern:message-->", with: message), status: status,
+            configuration.errorPage().replacing("<!--lectern:title-->", with: title).replacing("<!--lectern:message-->", with: message),
+            status: status,
             type: "text/html; charset=utf-8")
         response.headers["cache-control"] = "no-store"
         return response

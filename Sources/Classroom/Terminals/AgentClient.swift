@@ -34,7 +34,8 @@ package struct AgentClient: Sendable {
             "open": "exec", "command": JSON(command), "timeoutSeconds": JSON(timeoutSeconds), "environment": JSON(environment),
             "workingDirectory": JSON(workingDirectory),
         ]
-        let bytes = try await ask(lab, node, header, limitBytes: TerminalLimits.execOutputBytes, seconds: timeoutSeconds + TerminalLimits.graceSeconds)
+        let bytes = try await ask(
+            lab, node, header, limitBytes: TerminalLimits.execOutputBytes, seconds: timeoutSeconds + TerminalLimits.graceSeconds)
         return try Self.execResult(bytes)
     }
 
@@ -73,8 +74,12 @@ package struct AgentClient: Sendable {
     }
 
     /// Puts a whole file in place, or nothing.
-    package func writeFile(lab: String, node: String, path: String, contents: [UInt8], mode: Int = 0o644, makeParents: Bool = true) async throws {
-        guard contents.count <= TerminalLimits.fileBytes else { throw TerminalProblem.invalidRequest("A file may have \(TerminalLimits.fileBytes) bytes.") }
+    package func writeFile(lab: String, node: String, path: String, contents: [UInt8], mode: Int = 0o644, makeParents: Bool = true)
+        async throws
+    {
+        guard contents.count <= TerminalLimits.fileBytes else {
+            throw TerminalProblem.invalidRequest("A file may have \(TerminalLimits.fileBytes) bytes.")
+        }
         let header: JSON = [
             "open": "write-file", "path": JSON(path), "mode": JSON(mode), "size": JSON(contents.count), "parents": JSON(makeParents),
         ]
@@ -147,7 +152,9 @@ package struct AgentClient: Sendable {
         }
     }
 
-    private func begin(_ descriptor: OwnedDescriptor, _ message: [UInt8], _ seconds: Int, _ continuation: CheckedContinuation<[UInt8], any Error>) {
+    private func begin(
+        _ descriptor: OwnedDescriptor, _ message: [UInt8], _ seconds: Int, _ continuation: CheckedContinuation<[UInt8], any Error>
+    ) {
         self.continuation = continuation
         if Task.isCancelled { return finish(.failure(CancellationError())) }
         do {

@@ -30,7 +30,10 @@ package enum PageFrame: Equatable, Sendable {
         switch self {
         case .input(let input): [0x00] + input
         case .resize(let columns, let rows):
-            [0x01, UInt8(truncatingIfNeeded: columns >> 8), UInt8(truncatingIfNeeded: columns), UInt8(truncatingIfNeeded: rows >> 8), UInt8(truncatingIfNeeded: rows)]
+            [
+                0x01, UInt8(truncatingIfNeeded: columns >> 8), UInt8(truncatingIfNeeded: columns), UInt8(truncatingIfNeeded: rows >> 8),
+                UInt8(truncatingIfNeeded: rows),
+            ]
         case .acknowledge(let offset): [0x02] + offset.bigEndianBytes
         }
     }

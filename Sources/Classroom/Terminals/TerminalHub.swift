@@ -59,7 +59,8 @@ package struct TerminalOpening: Equatable, Sendable {
     package var canWrite: Bool
 
     package init(name: String, query: [(String, String)], canWrite: Bool) throws(TerminalProblem) {
-        guard (1...16).contains(name.utf8.count), name.utf8.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D })
+        guard (1...16).contains(name.utf8.count),
+            name.utf8.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D })
         else { throw .invalidRequest("A terminal's name is 1 to 16 of a-z, 0-9 and -.") }
         self.name = name
         self.canWrite = canWrite

@@ -58,7 +58,8 @@ extension LessonRenderer {
     mutating func code(_ node: LessonNode, info: String) {
         let fence = FenceInfo(info, node.attributes)
         let isCommand =
-            !fence.isInert && (fence.terminal != nil || (context.allFencesAreClickable && Self.clickableLanguages.contains(fence.language ?? "")))
+            !fence.isInert
+            && (fence.terminal != nil || (context.allFencesAreClickable && Self.clickableLanguages.contains(fence.language ?? "")))
         guard isCommand else {
             sample(node.literal, fence.language)
             return

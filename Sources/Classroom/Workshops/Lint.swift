@@ -57,7 +57,8 @@ package enum Lint {
             guard let asked = pair.asked, let maximum = pair.maximum, asked > maximum else { return nil }
             return LintProblem(
                 file: settings.capsFile, line: settings.lines["caps." + pair.key] ?? 0,
-                message: "the workshop asks for \(pair.text(asked)) of `\(pair.key)`, and this platform gives \(pair.text(maximum)) at most",
+                message:
+                    "the workshop asks for \(pair.text(asked)) of `\(pair.key)`, and this platform gives \(pair.text(maximum)) at most",
                 fix: "Ask for less, or have the cap raised.", severity: .error)
         }
     }

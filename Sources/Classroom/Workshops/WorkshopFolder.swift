@@ -101,7 +101,9 @@ struct WorkshopFolder: Equatable, Sendable {
         // Only pictures count as beside it: other Markdown files are workshops of their own.
         let beside = files(directory, skippingWorkshops: true).filter { MediaType.picture(of: $0.name) != nil }
         var own: [WorkshopFolderFile] = []
-        if case .file(let size, let modified) = Item(directory + "/" + entry) { own = [.init(name: entry, sizeBytes: size, modified: modified)] }
+        if case .file(let size, let modified) = Item(directory + "/" + entry) {
+            own = [.init(name: entry, sizeBytes: size, modified: modified)]
+        }
         return WorkshopFolder(name: name, directory: directory, loneFile: entry, files: own + beside)
     }
 
@@ -116,7 +118,8 @@ struct WorkshopFolder: Equatable, Sendable {
                 case .folder where depth < WorkshopLimits.folderDepth && !["repos", "mirrors", "node_modules"].contains(entry):
                     if skippingWorkshops, case .file = Item(path + "/workshop.yaml").orElse(path + "/lesson.md") { continue }
                     walk(name + "/", depth + 1)
-                case .file(let size, let modified) where entry == "workshop.yaml" || MediaType.isMarkdown(entry) || MediaType.served(entry) != nil:
+                case .file(let size, let modified)
+                where entry == "workshop.yaml" || MediaType.isMarkdown(entry) || MediaType.served(entry) != nil:
                     result.append(.init(name: name, sizeBytes: size, modified: modified))
                 default: continue
                 }
@@ -131,7 +134,9 @@ struct WorkshopFolder: Equatable, Sendable {
         return names.filter { !$0.hasPrefix(".") }.sorted()
     }
 
-    private static func isReadme(_ entry: String) -> Bool { ["readme.md", "contributing.md", "changelog.md", "license.md"].contains(entry.lowercased()) }
+    private static func isReadme(_ entry: String) -> Bool {
+        ["readme.md", "contributing.md", "changelog.md", "license.md"].contains(entry.lowercased())
+    }
 
     /// `2017-12-07-Kubernetes for Beginners.md` → `kubernetes-for-beginners`.
     static func label(_ entry: String) -> String? {
@@ -144,7 +149,11 @@ struct WorkshopFolder: Equatable, Sendable {
         var result = ""
         for byte in name.lowercased().utf8 {
             let isPlain = byte &- UInt8(ascii: "a") < 26 || byte &- UInt8(ascii: "0") < 10
-            if isPlain { result.unicodeScalars.append(Unicode.Scalar(byte)) } else if !result.isEmpty, !result.hasSuffix("-") { result += "-" }
+            if isPlain {
+                result.unicodeScalars.append(Unicode.Scalar(byte))
+            } else if !result.isEmpty, !result.hasSuffix("-") {
+                result += "-"
+            }
             if result.utf8.count == 63 { break }
         }
         while result.hasSuffix("-") { result.removeLast() }

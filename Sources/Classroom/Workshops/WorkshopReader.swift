@@ -45,13 +45,15 @@ struct WorkshopReader {
         if let picture = settings.picture, references.file(at: picture) == nil {
             problems.append(
                 LintProblem(
-                    file: settings.pictureFile, line: settings.lines["picture"] ?? settings.lines["image"] ?? 0, message: "there is no picture `\(picture)` beside the lesson",
+                    file: settings.pictureFile, line: settings.lines["picture"] ?? settings.lines["image"] ?? 0,
+                    message: "there is no picture `\(picture)` beside the lesson",
                     fix: "Add it to the workshop's folder, or correct its name.", severity: .warning))
         }
         problems.sort { ($0.severity, $0.file, $0.line) < ($1.severity, $1.file, $1.line) }
         let isBroken = problems.contains { $0.severity == .error }
         let workshop = Workshop(
-            name: folder.name, title: settings.title ?? rendered.first?.title ?? Self.words(folder.name), description: settings.description ?? summary,
+            name: folder.name, title: settings.title ?? rendered.first?.title ?? Self.words(folder.name),
+            description: settings.description ?? summary,
             author: settings.author ?? "", date: settings.date ?? "", tags: settings.tags, difficulty: settings.difficulty,
             durationMinutes: settings.durationMinutes, nodes: nodes, nodeImage: settings.image,
             picture: settings.picture.flatMap(references.picture), caps: settings.caps, pages: isBroken ? [] : rendered, problems: problems)
@@ -65,13 +67,15 @@ struct WorkshopReader {
         for (file, line) in pageFiles(settings) {
             guard folder.has(file), MediaType.isMarkdown(file) else {
                 problem(
-                    "workshop.yaml", line, "the page `\(file)` is not there", "Correct its name in `pages`, or add the file (its name ends in `.md`).")
+                    "workshop.yaml", line, "the page `\(file)` is not there",
+                    "Correct its name in `pages`, or add the file (its name ends in `.md`).")
                 continue
             }
             guard let text = text(of: file, limitBytes: WorkshopLimits.pageBytes) else { continue }
             let slug = Self.slug(of: file)
             if let other = pages.first(where: { $0.slug == slug }) {
-                problem(file, 0, "it would have the same address as `\(other.file)`", "Give the files names that differ after their number.")
+                problem(
+                    file, 0, "it would have the same address as `\(other.file)`", "Give the files names that differ after their number.")
                 continue
             }
             // The parser's work on unmatched brackets grows with the square of their number.
@@ -100,11 +104,15 @@ struct WorkshopReader {
         return names.sorted().prefix(WorkshopLimits.pages).map { ($0, 0) }
     }
 
-    private mutating func render(_ page: Page, _ context: LessonContext, _ settings: WorkshopSettings) -> (page: LessonPage, summary: String) {
+    private mutating func render(_ page: Page, _ context: LessonContext, _ settings: WorkshopSettings) -> (
+        page: LessonPage, summary: String
+    ) {
         var context = context
         context.file = page.file
         context.allFencesAreClickable = page.settings.clickableAll ?? settings.clickableAll ?? false
-        context.title = page.settings.title ?? (context.pages.count == 1 ? settings.title : nil) ?? Self.words(page.slug == "lesson" ? folder.name : page.slug)
+        context.title =
+            page.settings.title ?? (context.pages.count == 1 ? settings.title : nil)
+            ?? Self.words(page.slug == "lesson" ? folder.name : page.slug)
         var result = LessonRenderer.render(page.source, context, slug: page.slug)
         if result.page.html.utf8.count > WorkshopLimits.htmlBytes {
             problem(page.file, 0, "the page is too long to show", "Make several pages of it.")

@@ -29,33 +29,62 @@ package struct SettingKey: Sendable {
     /// Whether `workshop.yaml` may hold it; front matter may hold every key.
     package var inWorkshopFile = true
 
-    package static let all: [SettingKey] = [
-        .init(name: "title", kind: .text(limitBytes: 200), defaultText: "the first heading", doc: "What the catalogue and the page call it."),
-        .init(name: "description", kind: .text(limitBytes: 1000), defaultText: "the first paragraph", doc: "One or two sentences for the catalogue."),
-        .init(name: "author", kind: .text(limitBytes: 200), defaultText: "none", doc: "Who wrote it."),
-        .init(name: "date", kind: .text(limitBytes: 40), defaultText: "none", doc: "When it was written, such as `2026-11-24`."),
-        .init(name: "tags", kind: .words(limit: 20), defaultText: "none", doc: "Words that the catalogue can be filtered by."),
-        .init(name: "difficulty", kind: .choice(Difficulty.allCases.map(\.rawValue)), defaultText: "none", doc: "What learners should know already."),
-        .init(name: "duration", kind: .minutes(1...1440), defaultText: "none", doc: "How long it takes, in minutes (`10`) or as `1h 30m`."),
-        .init(name: "nodes", kind: .integer(1...5), defaultText: "1", doc: "How many machines each learner gets: `node1`, `node2`, …."),
-        .init(name: "image", kind: .text(limitBytes: 255), defaultText: "lectern/node", doc: "The image of the nodes. In front matter, the name of a picture file stands for `picture`, as in Jekyll's lessons."),
-        .init(name: "picture", kind: .text(limitBytes: 255), defaultText: "none", doc: "A picture beside the lesson, for the catalogue."),
-        .init(name: "clickable", kind: .choice(["named", "all"]), defaultText: "named", doc: "`named`: only blocks that name a terminal can be clicked. `all`: blocks marked `text`, `sh`, `bash` or `console` too."),
-        .init(name: "pages", kind: .files(limit: WorkshopLimits.pages), defaultText: "lesson.md, or all Markdown files by name", doc: "The pages in their order."),
-        .init(name: "caps", kind: .mapping, defaultText: "the platform's defaults", doc: "What the workshop asks of the platform; see the next table."),
-        .init(name: "terms", kind: .integer(1...5), defaultText: "1", doc: "The same as `nodes`, as Play with Docker's lessons write it.", inWorkshopFile: false),
-        .init(name: "categories", kind: .words(limit: 20), defaultText: "none", doc: "`beginner`, `intermediate` or `advanced` sets `difficulty`; anything else is a tag.", inWorkshopFile: false),
-        .init(name: "estimated_time_to_finish", kind: .minutes(1...1440), defaultText: "none", doc: "The same as `duration`.", inWorkshopFile: false),
-    ] + ["layout", "permalink", "img", "toc", "slug", "published", "comments", "weight", "subtitle", "redirect_from", "excerpt"].map {
-        .init(name: $0, kind: .ignored, defaultText: "none", doc: "Without effect here.", inWorkshopFile: false)
-    }
+    package static let all: [SettingKey] =
+        [
+            .init(
+                name: "title", kind: .text(limitBytes: 200), defaultText: "the first heading",
+                doc: "What the catalogue and the page call it."),
+            .init(
+                name: "description", kind: .text(limitBytes: 1000), defaultText: "the first paragraph",
+                doc: "One or two sentences for the catalogue."),
+            .init(name: "author", kind: .text(limitBytes: 200), defaultText: "none", doc: "Who wrote it."),
+            .init(name: "date", kind: .text(limitBytes: 40), defaultText: "none", doc: "When it was written, such as `2026-11-24`."),
+            .init(name: "tags", kind: .words(limit: 20), defaultText: "none", doc: "Words that the catalogue can be filtered by."),
+            .init(
+                name: "difficulty", kind: .choice(Difficulty.allCases.map(\.rawValue)), defaultText: "none",
+                doc: "What learners should know already."),
+            .init(
+                name: "duration", kind: .minutes(1...1440), defaultText: "none", doc: "How long it takes, in minutes (`10`) or as `1h 30m`."
+            ),
+            .init(name: "nodes", kind: .integer(1...5), defaultText: "1", doc: "How many machines each learner gets: `node1`, `node2`, …."),
+            .init(
+                name: "image", kind: .text(limitBytes: 255), defaultText: "lectern/node",
+                doc: "The image of the nodes. In front matter, the name of a picture file stands for `picture`, as in Jekyll's lessons."),
+            .init(
+                name: "picture", kind: .text(limitBytes: 255), defaultText: "none", doc: "A picture beside the lesson, for the catalogue."),
+            .init(
+                name: "clickable", kind: .choice(["named", "all"]), defaultText: "named",
+                doc: "`named`: only blocks that name a terminal can be clicked. `all`: blocks marked `text`, `sh`, `bash` or `console` too."
+            ),
+            .init(
+                name: "pages", kind: .files(limit: WorkshopLimits.pages), defaultText: "lesson.md, or all Markdown files by name",
+                doc: "The pages in their order."),
+            .init(
+                name: "caps", kind: .mapping, defaultText: "the platform's defaults",
+                doc: "What the workshop asks of the platform; see the next table."),
+            .init(
+                name: "terms", kind: .integer(1...5), defaultText: "1", doc: "The same as `nodes`, as Play with Docker's lessons write it.",
+                inWorkshopFile: false),
+            .init(
+                name: "categories", kind: .words(limit: 20), defaultText: "none",
+                doc: "`beginner`, `intermediate` or `advanced` sets `difficulty`; anything else is a tag.", inWorkshopFile: false),
+            .init(
+                name: "estimated_time_to_finish", kind: .minutes(1...1440), defaultText: "none", doc: "The same as `duration`.",
+                inWorkshopFile: false),
+        ]
+        + ["layout", "permalink", "img", "toc", "slug", "published", "comments", "weight", "subtitle", "redirect_from", "excerpt"].map {
+            .init(name: $0, kind: .ignored, defaultText: "none", doc: "Without effect here.", inWorkshopFile: false)
+        }
 
     package static let caps: [SettingKey] = [
         .init(name: "memory", kind: .bytes, defaultText: "the platform's", doc: "Memory of each node, such as `1Gi`."),
-        .init(name: "cpu", kind: .millicores, defaultText: "the platform's", doc: "Processor time of each node: `1` is one core, `500m` half of one."),
+        .init(
+            name: "cpu", kind: .millicores, defaultText: "the platform's",
+            doc: "Processor time of each node: `1` is one core, `500m` half of one."),
         .init(name: "disk", kind: .bytes, defaultText: "the platform's", doc: "Disk space of each node, such as `4Gi`."),
         .init(name: "pids", kind: .count, defaultText: "the platform's", doc: "Processes of each node."),
-        .init(name: "lifetime", kind: .minutes(1...10080), defaultText: "the platform's", doc: "How long a lab lives, in minutes or as `2h`."),
+        .init(
+            name: "lifetime", kind: .minutes(1...10080), defaultText: "the platform's", doc: "How long a lab lives, in minutes or as `2h`."),
     ]
 
     /// The name in `names` that `text` was probably meant to be.

@@ -52,7 +52,9 @@ struct WorkshopSettings: Sendable {
             read(mapping)
         } catch let error as YamlError {
             let (line, what) = Self.explain(error)
-            fault(firstLine + max(line, 1) - 1, "\(subject) is not YAML: \(what)", "Check quotes, colons and indentation on this line and the one before.")
+            fault(
+                firstLine + max(line, 1) - 1, "\(subject) is not YAML: \(what)",
+                "Check quotes, colons and indentation on this line and the one before.")
         } catch {
             fault(firstLine, "\(subject) is not YAML", "Check quotes, colons and indentation.")
         }
@@ -129,7 +131,9 @@ struct WorkshopSettings: Sendable {
         case .integer(let range):
             let number = node.scalar.flatMap { Int($0.string.trimmed) }
             if key.name == "terms", let number { return nodes = nodes ?? min(max(number, range.lowerBound), range.upperBound) }
-            guard let number, range.contains(number) else { return bad(key, line, "a number from \(range.lowerBound) to \(range.upperBound)") }
+            guard let number, range.contains(number) else {
+                return bad(key, line, "a number from \(range.lowerBound) to \(range.upperBound)")
+            }
             nodes = number
         case .minutes(let range):
             guard let minutes = node.scalar.flatMap({ Amount.minutes($0.string) }), range.contains(minutes) else {
@@ -139,7 +143,9 @@ struct WorkshopSettings: Sendable {
         case .choice(let names):
             guard let name = node.scalar?.string.trimmed, names.contains(name) else {
                 let meant = node.scalar.flatMap { SettingKey.nearest(to: $0.string, among: names) }
-                return bad(key, line, "one of \(names.map { "`\($0)`" }.joined(separator: ", "))" + (meant.map { "; did you mean `\($0)`?" } ?? ""))
+                return bad(
+                    key, line, "one of \(names.map { "`\($0)`" }.joined(separator: ", "))" + (meant.map { "; did you mean `\($0)`?" } ?? "")
+                )
             }
             if key.name == "difficulty" { difficulty = Difficulty(rawValue: name) } else { clickableAll = name == "all" }
         case .files(let limit):
@@ -178,7 +184,9 @@ struct WorkshopSettings: Sendable {
         let text = node.scalar?.string.trimmed ?? ""
         switch key.kind {
         case .bytes:
-            guard let bytes = Amount.bytes(text), bytes >= 1 << 20 else { return bad(key, line, "an amount of at least `1Mi`, such as `512Mi` or `1Gi`") }
+            guard let bytes = Amount.bytes(text), bytes >= 1 << 20 else {
+                return bad(key, line, "an amount of at least `1Mi`, such as `512Mi` or `1Gi`")
+            }
             if key.name == "memory" { caps.memoryBytesPerNode = bytes } else { caps.diskBytesPerNode = bytes }
         case .millicores:
             guard let amount = Amount.millicores(text), amount > 0 else { return bad(key, line, "an amount such as `1`, `1.5` or `500m`") }

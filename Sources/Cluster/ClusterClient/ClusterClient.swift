@@ -20,7 +20,8 @@ package struct ListOptions: Sendable {
     package var limit: Int?
     package var continueToken: String?
     package init(
-        labelSelector: String? = nil, fieldSelector: String? = nil, resourceVersion: String? = nil, limit: Int? = nil, continueToken: String? = nil
+        labelSelector: String? = nil, fieldSelector: String? = nil, resourceVersion: String? = nil, limit: Int? = nil,
+        continueToken: String? = nil
     ) {
         self.labelSelector = labelSelector
         self.fieldSelector = fieldSelector
@@ -107,14 +108,16 @@ package struct ClusterClient: Sendable {
     /// Replaces the object; a `resourceVersion` in it must still be the current one.
     package func update(_ resource: GroupVersionResource, _ object: JSON) async throws(ClusterProblem) -> JSON {
         try await document(
-            APIRequest(method: "PUT", path: resource.path(namespace: object.metaNamespace, name: object.metaName), object: object, user: user))
+            APIRequest(
+                method: "PUT", path: resource.path(namespace: object.metaNamespace, name: object.metaName), object: object, user: user))
     }
 
     /// Replaces the status only.
     package func updateStatus(_ resource: GroupVersionResource, _ object: JSON) async throws(ClusterProblem) -> JSON {
         try await document(
             APIRequest(
-                method: "PUT", path: resource.path(namespace: object.metaNamespace, name: object.metaName, subresource: "status"), object: object,
+                method: "PUT", path: resource.path(namespace: object.metaNamespace, name: object.metaName, subresource: "status"),
+                object: object,
                 user: user))
     }
 
@@ -140,7 +143,8 @@ package struct ClusterClient: Sendable {
 
     /// Deletes all that the selectors select.
     package func deleteCollection(
-        _ resource: GroupVersionResource, namespace: String? = nil, options: DeleteOptions = DeleteOptions(), selecting: ListOptions = ListOptions()
+        _ resource: GroupVersionResource, namespace: String? = nil, options: DeleteOptions = DeleteOptions(),
+        selecting: ListOptions = ListOptions()
     ) async throws(ClusterProblem) {
         _ = try await document(
             APIRequest(
@@ -154,7 +158,8 @@ package struct ClusterClient: Sendable {
     ) async throws(ClusterProblem) -> JSON {
         try await document(
             APIRequest(
-                method: "POST", path: resource.path(namespace: namespace, name: name, subresource: subresource), object: object, user: user))
+                method: "POST", path: resource.path(namespace: namespace, name: name, subresource: subresource), object: object, user: user)
+        )
     }
 
     /// Reads, changes and replaces an object, and starts over when someone else was faster.

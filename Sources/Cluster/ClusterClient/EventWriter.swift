@@ -24,7 +24,8 @@ package struct EventWriter: Sendable {
     package func record(_ type: String, _ reason: String, _ message: String, about object: JSON) {
         let now = JSON(clock.now().rfc3339)
         var involved: JSON = [
-            "kind": object["kind"] ?? "", "apiVersion": object["apiVersion"] ?? "v1", "name": JSON(object.metaName), "uid": JSON(object.metaUID),
+            "kind": object["kind"] ?? "", "apiVersion": object["apiVersion"] ?? "v1", "name": JSON(object.metaName),
+            "uid": JSON(object.metaUID),
             "resourceVersion": JSON(object.metaResourceVersion),
         ]
         involved["namespace"] = object.metaNamespace.map { JSON($0) }

@@ -55,14 +55,17 @@ extension ClusterProblem {
 
     package static func notFound(_ resource: GroupVersionResource, _ name: String) -> ClusterProblem {
         ClusterProblem(
-            code: 404, reason: "NotFound", message: "\(resource) \"\(name)\" not found", group: resource.group, kind: resource.resource, name: name)
+            code: 404, reason: "NotFound", message: "\(resource) \"\(name)\" not found", group: resource.group, kind: resource.resource,
+            name: name)
     }
 
-    package static let noSuchPath = ClusterProblem(code: 404, reason: "NotFound", message: "the server could not find the requested resource")
+    package static let noSuchPath = ClusterProblem(
+        code: 404, reason: "NotFound", message: "the server could not find the requested resource")
 
     package static func alreadyExists(_ resource: GroupVersionResource, _ name: String) -> ClusterProblem {
         ClusterProblem(
-            code: 409, reason: "AlreadyExists", message: "\(resource) \"\(name)\" already exists", group: resource.group, kind: resource.resource,
+            code: 409, reason: "AlreadyExists", message: "\(resource) \"\(name)\" already exists", group: resource.group,
+            kind: resource.resource,
             name: name)
     }
 
@@ -71,13 +74,15 @@ extension ClusterProblem {
         _ why: String = "the object has been modified; please apply your changes to the latest version and try again"
     ) -> ClusterProblem {
         ClusterProblem(
-            code: 409, reason: "Conflict", message: "Operation cannot be fulfilled on \(resource) \"\(name)\": \(why)", group: resource.group,
+            code: 409, reason: "Conflict", message: "Operation cannot be fulfilled on \(resource) \"\(name)\": \(why)",
+            group: resource.group,
             kind: resource.resource, name: name)
     }
 
     package static func forbidden(_ resource: GroupVersionResource, _ name: String, _ why: String) -> ClusterProblem {
         ClusterProblem(
-            code: 403, reason: "Forbidden", message: "\(resource)\(name.isEmpty ? "" : " \"\(name)\"") is forbidden: \(why)", group: resource.group,
+            code: 403, reason: "Forbidden", message: "\(resource)\(name.isEmpty ? "" : " \"\(name)\"") is forbidden: \(why)",
+            group: resource.group,
             kind: resource.resource, name: name)
     }
 
@@ -115,7 +120,8 @@ extension ClusterProblem {
         let joined = texts.count == 1 ? texts[0] : "[" + texts.joined(separator: ", ") + "]"
         let subject = group.isEmpty ? kind : kind + "." + group
         return ClusterProblem(
-            code: 422, reason: "Invalid", message: "\(subject) \"\(name)\" is invalid: \(joined)", group: group, kind: kind, name: name, causes: causes)
+            code: 422, reason: "Invalid", message: "\(subject) \"\(name)\" is invalid: \(joined)", group: group, kind: kind, name: name,
+            causes: causes)
     }
 }
 
@@ -131,7 +137,8 @@ extension ClusterProblem {
         }
         if let retryAfterSeconds { details["retryAfterSeconds"] = JSON(retryAfterSeconds) }
         var status: JSON = [
-            "kind": "Status", "apiVersion": "v1", "metadata": .emptyObject, "status": "Failure", "message": JSON(message), "reason": JSON(reason),
+            "kind": "Status", "apiVersion": "v1", "metadata": .emptyObject, "status": "Failure", "message": JSON(message),
+            "reason": JSON(reason),
         ]
         if details != .emptyObject { status["details"] = details }
         status["code"] = JSON(code)

@@ -150,7 +150,9 @@ private struct SelectorScanner {
 
     private mutating func number() throws(ClusterProblem) -> String {
         let text = try value()
-        guard Int64(text) != nil else { throw problem("values[0]: Invalid value: \"\(text)\": for 'Gt', 'Lt' operators, the value must be an integer") }
+        guard Int64(text) != nil else {
+            throw problem("values[0]: Invalid value: \"\(text)\": for 'Gt', 'Lt' operators, the value must be an integer")
+        }
         return text
     }
 }
@@ -207,12 +209,13 @@ package struct FieldSelector: Sendable, Equatable {
     package func matches(_ object: JSON) -> Bool {
         terms.allSatisfy { term in
             let path = term.path.split(separator: ".").map(String.init)
-            let value: String = switch object[path: path] {
-            case .string(let text): text
-            case .bool(let flag): flag ? "true" : "false"
-            case .integer(let number): String(number)
-            default: path == ["spec", "unschedulable"] || path == ["spec", "hostNetwork"] ? "false" : ""
-            }
+            let value: String =
+                switch object[path: path] {
+                case .string(let text): text
+                case .bool(let flag): flag ? "true" : "false"
+                case .integer(let number): String(number)
+                default: path == ["spec", "unschedulable"] || path == ["spec", "hostNetwork"] ? "false" : ""
+                }
             return (value == term.value) == term.isEqual
         }
     }

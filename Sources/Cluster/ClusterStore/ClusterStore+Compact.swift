@@ -33,7 +33,8 @@ extension ClusterStore {
                 while deleted > 0 {
                     deleted = try database.write { connection in
                         try connection.execute(
-                            "DELETE FROM revision WHERE id IN (\(victims) LIMIT ?2)", .integer(bound), .integer(Int64(Self.compactionStepRows)))
+                            "DELETE FROM revision WHERE id IN (\(victims) LIMIT ?2)", .integer(bound),
+                            .integer(Int64(Self.compactionStepRows)))
                         return connection.changes
                     }
                 }

@@ -35,7 +35,9 @@ extension ClusterStore {
 
     /// The live objects whose keys begin with `prefix`, in the order of keys, after `key` where one is given.
     /// `at` asks for the state at an earlier revision.
-    package func list(prefix: String, after key: String? = nil, limit: Int? = nil, at revision: Int64? = nil) throws(StoreProblem) -> StoredList {
+    package func list(prefix: String, after key: String? = nil, limit: Int? = nil, at revision: Int64? = nil) throws(StoreProblem)
+        -> StoredList
+    {
         if let revision {
             let (newest, compacted) = state.withLock { ($0.revision, $0.compacted) }
             if revision < compacted { throw .compacted(oldest: compacted) }
@@ -50,14 +52,16 @@ extension ClusterStore {
                 let newest = try connection.first("SELECT MAX(id) FROM revision")?.integer(0) ?? 0
                 let shown = revision ?? newest
                 // SQLite walks the index in key order, so the groups come sorted and a limit stops the walk.
-                let groups = revision == nil || revision == newest
+                let groups =
+                    revision == nil || revision == newest
                     ? "SELECT MAX(id) AS newest FROM revision WHERE key >= ?1 AND key < ?2 GROUP BY key ORDER BY key"
                     : "SELECT MAX(id) AS newest FROM revision WHERE key >= ?1 AND key < ?2 AND id <= ?3 GROUP BY key ORDER BY key"
                 var objects: [StoredObject] = []
                 var hasMore = false
                 let arguments = [low, high] + (groups.contains("?3") ? [.integer(shown)] : [])
                 try connection.each(
-                    "SELECT r.id, r.created, r.key, r.value FROM (\(groups)) g JOIN revision r ON r.id = g.newest WHERE r.deleted = 0", arguments
+                    "SELECT r.id, r.created, r.key, r.value FROM (\(groups)) g JOIN revision r ON r.id = g.newest WHERE r.deleted = 0",
+                    arguments
                 ) { (row) throws(DatabaseProblem) in
                     if let limit, objects.count == limit {
                         hasMore = true
@@ -73,11 +77,12 @@ extension ClusterStore {
                 }
                 var remaining = 0
                 if hasMore, let last = objects.last {
-                    remaining = try connection.first(
-                        """
-                        SELECT COUNT(*) FROM (SELECT MAX(id) AS newest FROM revision WHERE key > ?1 AND key < ?2 AND id <= ?3 GROUP BY key) g
-                        JOIN revision r ON r.id = g.newest WHERE r.deleted = 0
-                        """, .text(last.key), high, .integer(shown))?.int(0) ?? 0
+                    remaining =
+                        try connection.first(
+                            """
+                            SELECT COUNT(*) FROM (SELECT MAX(id) AS newest FROM revision WHERE key > ?1 AND key < ?2 AND id <= ?3 GROUP BY key) g
+                            JOIN revision r ON r.id = g.newest WHERE r.deleted = 0
+                            """, .text(last.key), high, .integer(shown))?.int(0) ?? 0
                 }
                 return StoredList(objects: objects, revision: shown, hasMore: hasMore, remaining: remaining)
             }

@@ -189,7 +189,8 @@ extension ClusterStore {
                     """, [.integer(after), .integer(through), .text(prefix), .text(Self.end(of: prefix))]
                 ) { (row) throws(DatabaseProblem) in
                     let object = StoredObject(key: row.text(1), revision: row.integer(0), created: row.integer(2), bytes: row.blob(4))
-                    let previous = row.isNull(5)
+                    let previous =
+                        row.isNull(5)
                         ? nil : StoredObject(key: row.text(1), revision: row.integer(5), created: row.integer(6), bytes: row.blob(7))
                     let kind: StoreEvent.Kind = row.bool(3) ? .deleted : row.integer(2) == row.integer(0) ? .created : .modified
                     events.append(StoreEvent(kind: kind, object: object, previous: previous))

@@ -16,12 +16,14 @@ extension APIServer {
         let deletion = try deletion(request)
         let outcome = try await delete(target, deletion)
         switch outcome {
-        case .waiting(let object): return respond(try Rendering(request).apply(object, target.kind, at: clock.now()), status: 200, to: request)
+        case .waiting(let object):
+            return respond(try Rendering(request).apply(object, target.kind, at: clock.now()), status: 200, to: request)
         case .gone(let object):
             var details: JSON = ["name": JSON(object.metaName), "kind": JSON(target.resource.resource), "uid": JSON(object.metaUID)]
             if !target.resource.group.isEmpty { details["group"] = JSON(target.resource.group) }
             return respond(
-                ["kind": "Status", "apiVersion": "v1", "metadata": .emptyObject, "status": "Success", "details": details], status: 200, to: request)
+                ["kind": "Status", "apiVersion": "v1", "metadata": .emptyObject, "status": "Success", "details": details], status: 200,
+                to: request)
         }
     }
 
@@ -64,7 +66,8 @@ extension APIServer {
         }
         if let grace, grace < 0 { throw .badRequest("gracePeriodSeconds: Invalid value: \(grace): must be non-negative") }
         return Deletion(
-            graceSeconds: grace, uid: options["preconditions"]?["uid"]?.string, resourceVersion: options["preconditions"]?["resourceVersion"]?.string,
+            graceSeconds: grace, uid: options["preconditions"]?["uid"]?.string,
+            resourceVersion: options["preconditions"]?["resourceVersion"]?.string,
             isDryRun: try Self.isDryRun(request, options))
     }
 
@@ -95,7 +98,8 @@ extension APIServer {
         if let version = deletion.resourceVersion, version != object.metaResourceVersion {
             throw .conflict(
                 target.resource, object.metaName,
-                "Precondition failed: ResourceVersion in precondition: \(version), ResourceVersion in object meta: \(object.metaResourceVersion)")
+                "Precondition failed: ResourceVersion in precondition: \(version), ResourceVersion in object meta: \(object.metaResourceVersion)"
+            )
         }
     }
 

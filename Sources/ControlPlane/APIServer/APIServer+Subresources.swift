@@ -76,18 +76,22 @@ extension APIServer {
                 throw ClusterProblem(error, target.resource, target.name ?? "")
             }
         }
-        return respond(["kind": "Status", "apiVersion": "v1", "metadata": .emptyObject, "status": "Success", "code": 201], status: 201, to: request)
+        return respond(
+            ["kind": "Status", "apiVersion": "v1", "metadata": .emptyObject, "status": "Success", "code": 201], status: 201, to: request)
     }
 
     private static func bound(
         _ old: JSON, to node: String, _ binding: JSON, _ target: ResourceTarget, at now: Timestamp
     ) throws(ClusterProblem) -> JSON {
-        if old.isBeingDeleted { throw .conflict(target.resource, old.metaName, "pod \(old.metaName) is being deleted, cannot be assigned to a host") }
+        if old.isBeingDeleted {
+            throw .conflict(target.resource, old.metaName, "pod \(old.metaName) is being deleted, cannot be assigned to a host")
+        }
         if let current = old["spec"]?["nodeName"]?.string, !current.isEmpty {
             throw .conflict(target.resource, old.metaName, "pod \(old.metaName) is already assigned to node \"\(current)\"")
         }
         if let uid = binding["metadata"]?["uid"]?.string, !uid.isEmpty, uid != old.metaUID {
-            throw .conflict(target.resource, old.metaName, "Precondition failed: UID in precondition: \(uid), UID in object meta: \(old.metaUID)")
+            throw .conflict(
+                target.resource, old.metaName, "Precondition failed: UID in precondition: \(uid), UID in object meta: \(old.metaUID)")
         }
         var pod = old
         pod["spec"]?["nodeName"] = JSON(node)
@@ -106,7 +110,8 @@ extension APIServer {
             graceSeconds: options["gracePeriodSeconds"]?.int, uid: options["preconditions"]?["uid"]?.string, resourceVersion: nil,
             isDryRun: try Self.isDryRun(request, options))
         _ = try await delete(target, deletion)
-        return respond(["kind": "Status", "apiVersion": "v1", "metadata": .emptyObject, "status": "Success", "code": 201], status: 201, to: request)
+        return respond(
+            ["kind": "Status", "apiVersion": "v1", "metadata": .emptyObject, "status": "Success", "code": 201], status: 201, to: request)
     }
 
     /// Takes the names of those who are done out of a namespace's finalizers; removes it with the last one.
@@ -116,7 +121,9 @@ extension APIServer {
         while true {
             let old = try existing(target)
             let version = wanted.metaResourceVersion
-            guard version.isEmpty || version == old.document.metaResourceVersion else { throw .conflict(target.resource, target.name ?? "") }
+            guard version.isEmpty || version == old.document.metaResourceVersion else {
+                throw .conflict(target.resource, target.name ?? "")
+            }
             var object = old.document
             object[path: ["spec", "finalizers"]] = wanted["spec"]?["finalizers"]
             do throws(StoreProblem) {

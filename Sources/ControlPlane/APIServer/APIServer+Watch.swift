@@ -116,11 +116,12 @@ struct WatchFilter: Sendable {
     func event(_ event: StoreEvent) -> (event: WatchEvent, stored: StoredObject?)? {
         if selection.isEmpty {
             guard matches(event.object) else { return nil }
-            let kind: WatchEvent.Kind = switch event.kind {
-            case .created: .added
-            case .modified: .modified
-            case .deleted: .deleted
-            }
+            let kind: WatchEvent.Kind =
+                switch event.kind {
+                case .created: .added
+                case .modified: .modified
+                case .deleted: .deleted
+                }
             return (WatchEvent(kind: kind, object: event.object.document), event.object)
         }
         let before = event.previous.map(matches) ?? (event.kind != .created)

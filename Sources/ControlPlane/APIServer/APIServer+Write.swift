@@ -47,7 +47,9 @@ extension APIServer {
         }
     }
 
-    private func respondCreated(_ stored: StoredObject, _ kind: Kind, _ request: APIRequest, _ warnings: [String]) throws(StoreProblem) -> APIResponse {
+    private func respondCreated(_ stored: StoredObject, _ kind: Kind, _ request: APIRequest, _ warnings: [String]) throws(StoreProblem)
+        -> APIResponse
+    {
         do throws(ClusterProblem) { return try respond(object: stored, kind, status: 201, to: request, warnings: warnings) } catch {
             return respond(error, to: request)
         }
@@ -91,7 +93,9 @@ extension APIServer {
             throw .badRequest(
                 "the name of the object (\(decoded.object.metaName)) does not match the name on the URL (\(target.name ?? ""))")
         }
-        return try await replace(request, target, warnings: decoded.warnings, retries: decoded.object.metaResourceVersion.isEmpty) { _ in decoded.object }
+        return try await replace(request, target, warnings: decoded.warnings, retries: decoded.object.metaResourceVersion.isEmpty) { _ in
+            decoded.object
+        }
     }
 
     /// Puts `make(old)` in the place of the old object, and starts over while `retries` allows it.
@@ -105,7 +109,8 @@ extension APIServer {
             let object = try prepare(try make(old.document), from: old.document, target)
             if object.isSame(as: old.document) { return try respond(object: old, target.kind, to: request, warnings: warnings) }
             if try Self.isDryRun(request) {
-                return respond(try Rendering(request).apply(object, target.kind, at: clock.now()), status: 200, to: request, warnings: warnings)
+                return respond(
+                    try Rendering(request).apply(object, target.kind, at: clock.now()), status: 200, to: request, warnings: warnings)
             }
             do throws(StoreProblem) {
                 let isLast = Self.isFinished(object, target.kind)
@@ -119,7 +124,9 @@ extension APIServer {
         }
     }
 
-    private func respondUpdated(_ stored: StoredObject, _ kind: Kind, _ request: APIRequest, _ warnings: [String]) throws(StoreProblem) -> APIResponse {
+    private func respondUpdated(_ stored: StoredObject, _ kind: Kind, _ request: APIRequest, _ warnings: [String]) throws(StoreProblem)
+        -> APIResponse
+    {
         do throws(ClusterProblem) { return try respond(object: stored, kind, to: request, warnings: warnings) } catch {
             return respond(error, to: request)
         }
@@ -129,7 +136,9 @@ extension APIServer {
     private func prepare(_ new: JSON, from old: JSON, _ target: ResourceTarget) throws(ClusterProblem) -> JSON {
         let kind = target.kind
         let version = new.metaResourceVersion
-        guard version.isEmpty || version == "0" || version == old.metaResourceVersion else { throw .conflict(target.resource, target.name ?? "") }
+        guard version.isEmpty || version == "0" || version == old.metaResourceVersion else {
+            throw .conflict(target.resource, target.name ?? "")
+        }
         guard new.metaUID.isEmpty || new.metaUID == old.metaUID else {
             throw .conflict(
                 target.resource, target.name ?? "",
@@ -192,13 +201,16 @@ extension APIServer {
                 }
             } catch {
                 if error.isUnprocessable {
-                    throw ClusterProblem(code: 422, reason: "Invalid", message: "the server rejected our request due to an error in our request: \(error.message)")
+                    throw ClusterProblem(
+                        code: 422, reason: "Invalid",
+                        message: "the server rejected our request due to an error in our request: \(error.message)")
                 }
                 throw .badRequest(error.message)
             }
             let decoded = try decode(patched, as: kind, validation == .strict ? .strict : .ignore)
             guard decoded.object.metaName == old.metaName else {
-                throw .badRequest("the name of the object (\(decoded.object.metaName)) does not match the name on the URL (\(old.metaName))")
+                throw .badRequest(
+                    "the name of the object (\(decoded.object.metaName)) does not match the name on the URL (\(old.metaName))")
             }
             return decoded.object
         }
@@ -206,7 +218,8 @@ extension APIServer {
 
     private func patchBody(_ request: APIRequest, _ type: String) throws(ClusterProblem) -> JSON {
         let known = [
-            "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml",
+            "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
+            "application/apply-patch+yaml",
         ]
         guard known.contains(type) else {
             throw .unsupportedMediaType(

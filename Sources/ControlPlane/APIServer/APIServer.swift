@@ -113,7 +113,8 @@ package struct APIServer: ClusterTransport {
         if name == "readyz" { do throws(StoreProblem) { try store.check() } catch { isHealthy = false } }
         let text = isHealthy ? "ok" : "[-]store failed: the store cannot be written\n\(name) check failed\n"
         return APIResponse(
-            status: isHealthy ? 200 : 500, headers: [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-cache, private")],
+            status: isHealthy ? 200 : 500,
+            headers: [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-cache, private")],
             body: .bytes(Array(text.utf8)))
     }
 }
@@ -137,10 +138,12 @@ extension ClusterProblem {
         case .future(let current):
             self = ClusterProblem(
                 code: 504, reason: "Timeout", message: "Too large resource version: the current one is \(current)",
-                causes: [FieldCause(reason: "ResourceVersionTooLarge", field: "", message: "Too large resource version")], retryAfterSeconds: 1)
+                causes: [FieldCause(reason: "ResourceVersionTooLarge", field: "", message: "Too large resource version")],
+                retryAfterSeconds: 1)
         case .overloaded: self = .tooManyRequests(problem.message)
         case .tooLarge:
-            self = ClusterProblem(code: 413, reason: "RequestEntityTooLarge", message: "Request entity too large: limit is \(ClusterStore.objectLimitBytes)")
+            self = ClusterProblem(
+                code: 413, reason: "RequestEntityTooLarge", message: "Request entity too large: limit is \(ClusterStore.objectLimitBytes)")
         case .database: self = problem.isFull ? .unavailable(problem.message) : .internalError(problem.message)
         }
     }

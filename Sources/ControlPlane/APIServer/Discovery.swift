@@ -23,7 +23,9 @@ extension APIServer {
             ]
         case .groups:
             if let aggregate { return self.aggregate(core: false, version: aggregate) }
-            return ["kind": "APIGroupList", "apiVersion": "v1", "groups": .array(schema.groups.filter { !$0.name.isEmpty }.map(Self.group))]
+            return [
+                "kind": "APIGroupList", "apiVersion": "v1", "groups": .array(schema.groups.filter { !$0.name.isEmpty }.map(Self.group)),
+            ]
         case .group(let name):
             guard !name.isEmpty, let group = schema.groups.first(where: { $0.name == name }) else { throw .noSuchPath }
             var document: JSON = ["kind": "APIGroup", "apiVersion": "v1"]
@@ -91,7 +93,9 @@ extension APIServer {
     static func aggregateVersion(_ request: APIRequest) -> String? {
         let accept = request.header("accept") ?? ""
         guard accept.contains("as=APIGroupDiscoveryList") else { return nil }
-        return accept.split(separator: ",").contains { $0.contains("as=APIGroupDiscoveryList") && $0.contains("v=v2") && !$0.contains("v=v2beta1") } ? "v2" : "v2beta1"
+        return accept.split(separator: ",").contains {
+            $0.contains("as=APIGroupDiscoveryList") && $0.contains("v=v2") && !$0.contains("v=v2beta1")
+        } ? "v2" : "v2beta1"
     }
 
     /// Clients tell an aggregate from a plain answer by the content type.
@@ -111,7 +115,10 @@ extension APIServer {
             if !group.name.isEmpty { metadata["name"] = JSON(group.name) }
             return ["metadata": metadata, "versions": JSON(versions)]
         }
-        return ["kind": "APIGroupDiscoveryList", "apiVersion": JSON("apidiscovery.k8s.io/" + version), "metadata": .emptyObject, "items": JSON(groups)]
+        return [
+            "kind": "APIGroupDiscoveryList", "apiVersion": JSON("apidiscovery.k8s.io/" + version), "metadata": .emptyObject,
+            "items": JSON(groups),
+        ]
     }
 
     private static func aggregate(_ kind: Kind) -> JSON {
@@ -125,7 +132,10 @@ extension APIServer {
         if !kind.shortNames.isEmpty { entry["shortNames"] = JSON(kind.shortNames) }
         if !kind.categories.isEmpty { entry["categories"] = JSON(kind.categories) }
         let parts: [JSON] = subresources(kind).map { part in
-            ["subresource": JSON(part.name), "responseKind": responseKind(part.kind, part.version ?? kind.resource), "verbs": JSON(part.verbs)]
+            [
+                "subresource": JSON(part.name), "responseKind": responseKind(part.kind, part.version ?? kind.resource),
+                "verbs": JSON(part.verbs),
+            ]
         }
         if !parts.isEmpty { entry["subresources"] = JSON(parts) }
         return entry

@@ -14,13 +14,15 @@ extension APIServer {
     func body(_ request: APIRequest) throws(ClusterProblem) -> JSON {
         if let object = request.object { return object }
         guard request.body.count <= Self.bodyLimitBytes else {
-            throw ClusterProblem(code: 413, reason: "RequestEntityTooLarge", message: "Request entity too large: limit is \(Self.bodyLimitBytes)")
+            throw ClusterProblem(
+                code: 413, reason: "RequestEntityTooLarge", message: "Request entity too large: limit is \(Self.bodyLimitBytes)")
         }
         let type = (request.header("content-type") ?? "application/json").prefix { $0 != ";" }.trimmed.lowercased()
         if type == "application/vnd.kubernetes.protobuf" || request.body.starts(with: Protobuf.magic) { return try protobuf(request.body) }
         guard type.contains("json") || type.contains("yaml") || type == "*/*" else {
             throw .unsupportedMediaType(
-                "the body of the request was in an unknown format - accepted media types include: application/json, application/vnd.kubernetes.protobuf")
+                "the body of the request was in an unknown format - accepted media types include: application/json, application/vnd.kubernetes.protobuf"
+            )
         }
         do throws(JSONError) { return try JSON(parsing: request.body) } catch {
             guard !type.contains("yaml") else {
@@ -60,7 +62,8 @@ extension APIServer {
     }
 
     /// Reads `document` as `kind`: known fields only, with defaults. Returns the warnings about the rest.
-    func decode(_ document: JSON, as kind: Kind, _ validation: FieldValidation) throws(ClusterProblem) -> (object: JSON, warnings: [String]) {
+    func decode(_ document: JSON, as kind: Kind, _ validation: FieldValidation) throws(ClusterProblem) -> (object: JSON, warnings: [String])
+    {
         guard case .object = document else {
             throw .badRequest("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct")
         }

@@ -112,10 +112,12 @@ struct OpenAPI: Sendable {
         case .int32: return ["type": "integer", "format": "int32"]
         case .int64: return ["type": "integer", "format": "int64"]
         case .double: return ["type": "number", "format": "double"]
-        case .quantity: return reference.hasPrefix("#/components") ? ["oneOf": [["type": "string"], ["type": "number"]]] : ["type": "string"]
+        case .quantity:
+            return reference.hasPrefix("#/components") ? ["oneOf": [["type": "string"], ["type": "number"]]] : ["type": "string"]
         case .intOrString:
             return reference.hasPrefix("#/components")
-                ? ["format": "int-or-string", "oneOf": [["type": "integer"], ["type": "string"]]] : ["type": "string", "format": "int-or-string"]
+                ? ["format": "int-or-string", "oneOf": [["type": "integer"], ["type": "string"]]]
+                : ["type": "string", "format": "int-or-string"]
         case .time, .microTime: return ["type": "string", "format": "date-time"]
         case .bytes: return ["type": "string", "format": "byte"]
         case .any: return ["type": "object"]
@@ -136,10 +138,13 @@ struct OpenAPI: Sendable {
             return parameter
         }
         func operation(_ action: String, parameters: [String]) -> JSON {
-            let body: JSON = isVersion3 ? ["description": "OK", "content": ["application/json": ["schema": ["$ref": reference]]]]
+            let body: JSON =
+                isVersion3
+                ? ["description": "OK", "content": ["application/json": ["schema": ["$ref": reference]]]]
                 : ["description": "OK", "schema": ["$ref": reference]]
             return [
-                "operationId": JSON("\(action)\(resource.group)\(resource.version)\(kind.name)"), "parameters": .array(parameters.map { parameter($0) }),
+                "operationId": JSON("\(action)\(resource.group)\(resource.version)\(kind.name)"),
+                "parameters": .array(parameters.map { parameter($0) }),
                 "responses": ["200": body], "x-kubernetes-action": JSON(action), "x-kubernetes-group-version-kind": gvk,
             ]
         }
@@ -148,12 +153,14 @@ struct OpenAPI: Sendable {
         let base = resource.root + (kind.isNamespaced ? "/namespaces/{namespace}/" : "/") + resource.resource
         let collection: JSON = [
             "get": operation("list", parameters: ["labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "watch"]),
-            "post": operation("post", parameters: writes), "delete": operation("deletecollection", parameters: ["dryRun", "labelSelector"]),
+            "post": operation("post", parameters: writes),
+            "delete": operation("deletecollection", parameters: ["dryRun", "labelSelector"]),
             "parameters": .array(scope),
         ]
         let object: JSON = [
             "get": operation("get", parameters: []), "put": operation("put", parameters: writes),
-            "patch": operation("patch", parameters: writes + ["force"]), "delete": operation("delete", parameters: ["dryRun", "gracePeriodSeconds"]),
+            "patch": operation("patch", parameters: writes + ["force"]),
+            "delete": operation("delete", parameters: ["dryRun", "gracePeriodSeconds"]),
             "parameters": .array([parameter("name", "path")] + scope),
         ]
         return [(base, collection), (base + "/{name}", object)]

@@ -22,7 +22,9 @@ final class QuotaAdmission: Sendable {
     func reserve(_ object: JSON, _ kind: Kind, store: ClusterStore) throws(ClusterProblem) -> Reservation? {
         guard kind.name == "Pod", let namespace = object.metaNamespace else { return nil }
         let quotas: [JSON]
-        do throws(StoreProblem) { quotas = try store.list(prefix: Kind.resourceQuota.storePrefix(namespace: namespace)).objects.map(\.document) } catch {
+        do throws(StoreProblem) {
+            quotas = try store.list(prefix: Kind.resourceQuota.storePrefix(namespace: namespace)).objects.map(\.document)
+        } catch {
             throw ClusterProblem(error, .resourceQuotas, "")
         }
         if quotas.isEmpty { return nil }
@@ -30,7 +32,9 @@ final class QuotaAdmission: Sendable {
         let result: Result<Reservation, ClusterProblem> = state.withLock { state in
             do throws(ClusterProblem) {
                 let pods: [JSON]
-                do throws(StoreProblem) { pods = try store.list(prefix: Kind.pod.storePrefix(namespace: namespace)).objects.map(\.document) } catch {
+                do throws(StoreProblem) {
+                    pods = try store.list(prefix: Kind.pod.storePrefix(namespace: namespace)).objects.map(\.document)
+                } catch {
                     throw ClusterProblem(error, .pods, "")
                 }
                 let names = Set(pods.map(\.metaName))

@@ -40,7 +40,8 @@ enum Rendering: Sendable {
         switch self {
         case .object: object
         case .metadata: Self.metadataOnly(object)
-        case .table(let included): table([object], kind, included, ["resourceVersion": JSON(object.metaResourceVersion)], at: now, withColumns: withColumns)
+        case .table(let included):
+            table([object], kind, included, ["resourceVersion": JSON(object.metaResourceVersion)], at: now, withColumns: withColumns)
         }
     }
 

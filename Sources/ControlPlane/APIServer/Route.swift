@@ -74,7 +74,9 @@ enum Route {
     ) throws(ClusterProblem) -> ResourceTarget {
         let parts = Array(rest)
         func kind(_ resource: String) throws(ClusterProblem) -> Kind {
-            guard let kind = schema.kind(GroupVersionResource(group: group, version: version, resource: resource)) else { throw .noSuchPath }
+            guard let kind = schema.kind(GroupVersionResource(group: group, version: version, resource: resource)) else {
+                throw .noSuchPath
+            }
             return kind
         }
         if parts[0] == "namespaces", parts.count >= 3, !(parts.count == 3 && ["status", "finalize"].contains(parts[2]) && group.isEmpty) {
@@ -88,7 +90,8 @@ enum Route {
         let kind = try kind(parts[0])
         // A namespaced object is only found through its namespace; the collection of all namespaces is fine.
         if kind.isNamespaced, parts.count > 1 { throw .noSuchPath }
-        return ResourceTarget(kind: kind, namespace: nil, name: parts.count > 1 ? parts[1] : nil, subresource: parts.count > 2 ? parts[2] : nil)
+        return ResourceTarget(
+            kind: kind, namespace: nil, name: parts.count > 1 ? parts[1] : nil, subresource: parts.count > 2 ? parts[2] : nil)
     }
 }
 
@@ -98,7 +101,8 @@ enum Authorization {
         if user.groups.contains("system:masters") { return }
         var resource = target.resource.resource
         if let subresource = target.subresource { resource += "/" + subresource }
-        let place = target.kind.isNamespaced && target.namespace != nil ? "in the namespace \"\(target.namespace ?? "")\"" : "at the cluster scope"
+        let place =
+            target.kind.isNamespaced && target.namespace != nil ? "in the namespace \"\(target.namespace ?? "")\"" : "at the cluster scope"
         throw .forbidden(
             target.resource, target.name ?? "",
             "User \"\(user.name)\" cannot \(verb) resource \"\(resource)\" in API group \"\(target.resource.group)\" \(place)")

@@ -34,7 +34,9 @@ struct EventCleaner: Sendable {
     }
 
     static func isOld(_ event: JSON, at now: Timestamp) -> Bool {
-        let times = [event["series"]?["lastObservedTime"], event["lastTimestamp"], event["eventTime"], event["metadata"]?["creationTimestamp"]]
+        let times = [
+            event["series"]?["lastObservedTime"], event["lastTimestamp"], event["eventTime"], event["metadata"]?["creationTimestamp"],
+        ]
         guard let last = times.lazy.compactMap({ $0?.string.flatMap(Timestamp.init(rfc3339:)) }).first else { return true }
         return now.since(last) > keepSeconds
     }

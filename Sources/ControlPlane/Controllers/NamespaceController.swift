@@ -62,7 +62,9 @@ struct NamespaceController: Sendable {
         for kind in schema.kinds where kind.isNamespaced && kind.resource != .pods {
             guard try await !client.list(kind.resource, namespace: name, options: ListOptions(limit: 1)).items.isEmpty else { continue }
             try await client.deleteCollection(kind.resource, namespace: name)
-            if try await !client.list(kind.resource, namespace: name, options: ListOptions(limit: 1)).items.isEmpty { waitsForFinalizers = true }
+            if try await !client.list(kind.resource, namespace: name, options: ListOptions(limit: 1)).items.isEmpty {
+                waitsForFinalizers = true
+            }
         }
         if waitsForFinalizers {
             queue.add(name, afterMilliseconds: 1_000)

@@ -94,7 +94,8 @@ struct NodeLifecycleController: Sendable {
         guard changed else { return }
         _ = try await client.patch(
             .nodes, name: node.metaName, .merge,
-            ["metadata": ["resourceVersion": JSON(node.metaResourceVersion)], "status": ["conditions": .array(conditions)]], subresource: "status")
+            ["metadata": ["resourceVersion": JSON(node.metaResourceVersion)], "status": ["conditions": .array(conditions)]],
+            subresource: "status")
     }
 
     private func setTaint(_ name: String) async throws {
@@ -107,7 +108,8 @@ struct NodeLifecycleController: Sendable {
         let new = others + (wanted.map { [["key": JSON($0), "effect": "NoSchedule"]] } ?? [])
         do throws(ClusterProblem) {
             _ = try await client.patch(
-                .nodes, name: name, .merge, ["metadata": ["resourceVersion": JSON(node.metaResourceVersion)], "spec": ["taints": .array(new)]])
+                .nodes, name: name, .merge,
+                ["metadata": ["resourceVersion": JSON(node.metaResourceVersion)], "spec": ["taints": .array(new)]])
         } catch {
             // A newer state comes with its own event.
             if !error.isConflict, !error.isNotFound { throw error }

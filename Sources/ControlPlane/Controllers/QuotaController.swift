@@ -31,7 +31,8 @@ struct QuotaController: Sendable {
 
     private func note(_ change: InformerChange, always: Bool) {
         switch change {
-        case .added(let object), .deleted(let object): if let name = object.metaNamespace { queue.add(name, afterMilliseconds: Self.settleMilliseconds) }
+        case .added(let object), .deleted(let object):
+            if let name = object.metaNamespace { queue.add(name, afterMilliseconds: Self.settleMilliseconds) }
         case .modified(let object):
             // Of a pod's many changes only its end changes what it uses.
             guard always || PodUse.hasEnded(object), let name = object.metaNamespace else { return }
@@ -50,7 +51,8 @@ struct QuotaController: Sendable {
             let status: JSON = ["hard": hard, "used": used]
             if let old = quota["status"], old.isSame(as: status) { continue }
             do throws(ClusterProblem) {
-                _ = try await client.patch(.resourceQuotas, namespace: namespace, name: quota.metaName, .merge, ["status": status], subresource: "status")
+                _ = try await client.patch(
+                    .resourceQuotas, namespace: namespace, name: quota.metaName, .merge, ["status": status], subresource: "status")
             } catch {
                 if !error.isNotFound { throw error }
             }

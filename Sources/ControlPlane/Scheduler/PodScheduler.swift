@@ -155,7 +155,8 @@ package final class PodScheduler: Sendable {
         ]
         do throws(ClusterProblem) {
             _ = try await client.patch(
-                .pods, namespace: pod.metaNamespace, name: pod.metaName, .strategic, ["status": ["conditions": [condition]]], subresource: "status")
+                .pods, namespace: pod.metaNamespace, name: pod.metaName, .strategic, ["status": ["conditions": [condition]]],
+                subresource: "status")
             events.record("Warning", "FailedScheduling", message, about: pod)
         } catch {
             if !error.isNotFound { throw error }

@@ -93,12 +93,16 @@ package enum AgentRequest: Equatable {
             guard let size = header["size"]?.int, (0...AgentLimits.fileBytes).contains(size) else {
                 throw .badRequest("`size` must be 0 to \(AgentLimits.fileBytes) bytes.")
             }
-            guard let mode = UInt32(exactly: header["mode"]?.int ?? 0o644), mode <= 0o7777 else { throw .badRequest("`mode` is not a file mode.") }
+            guard let mode = UInt32(exactly: header["mode"]?.int ?? 0o644), mode <= 0o7777 else {
+                throw .badRequest("`mode` is not a file mode.")
+            }
             self = .writeFile(
                 WriteRequest(path: try Self.path(header), mode: mode, size: size, makeParents: header["parents"]?.bool ?? false))
         case "read-file":
             let limit = header["limitBytes"]?.int ?? AgentLimits.fileBytes
-            guard (0...AgentLimits.fileBytes).contains(limit) else { throw .badRequest("`limitBytes` must be 0 to \(AgentLimits.fileBytes).") }
+            guard (0...AgentLimits.fileBytes).contains(limit) else {
+                throw .badRequest("`limitBytes` must be 0 to \(AgentLimits.fileBytes).")
+            }
             self = .readFile(path: try Self.path(header), limitBytes: limit)
         default: throw .badRequest("`open` must be terminal, close-terminal, exec, status, write-file or read-file.")
         }
@@ -118,7 +122,9 @@ package enum AgentRequest: Equatable {
     }
 
     private static func role(_ header: JSON) throws(AgentProblem) -> TerminalSession.Role {
-        guard let role = TerminalSession.Role(rawValue: header["role"]?.string ?? "write") else { throw .badRequest("`role` must be write or view.") }
+        guard let role = TerminalSession.Role(rawValue: header["role"]?.string ?? "write") else {
+            throw .badRequest("`role` must be write or view.")
+        }
         return role
     }
 
@@ -141,9 +147,14 @@ package enum AgentRequest: Equatable {
             command.allSatisfy({ !$0.utf8.contains(0) })
         else { throw .badRequest("`command` must be a list of strings that begins with a program.") }
         let seconds = header["timeoutSeconds"]?.int ?? 30
-        guard (1...AgentLimits.execSeconds).contains(seconds) else { throw .badRequest("`timeoutSeconds` must be 1 to \(AgentLimits.execSeconds).") }
+        guard (1...AgentLimits.execSeconds).contains(seconds) else {
+            throw .badRequest("`timeoutSeconds` must be 1 to \(AgentLimits.execSeconds).")
+        }
         let environment = header["environment"]?.strings ?? [:]
-        guard environment.allSatisfy({ !$0.key.isEmpty && !$0.key.utf8.contains(0x3D) && !$0.key.utf8.contains(0) && !$0.value.utf8.contains(0) })
+        guard
+            environment.allSatisfy({
+                !$0.key.isEmpty && !$0.key.utf8.contains(0x3D) && !$0.key.utf8.contains(0) && !$0.value.utf8.contains(0)
+            })
         else { throw .badRequest("`environment` has a name or value that cannot be.") }
         let directory = header["workingDirectory"]?.string ?? "/root"
         guard directory.hasPrefix("/"), !directory.utf8.contains(0) else { throw .badRequest("`workingDirectory` must be absolute.") }

@@ -32,14 +32,18 @@ final class Connection: LoopSource {
         self.loop = loop
         key = loop.newKey()
         loop.watch(descriptor, key: key, .reading, self)
-        deadline = loop.after(AgentLimits.headerSeconds) { [weak self] in self?.refuse("HeaderTimeout", "The stream did not say what it is for.") }
+        deadline = loop.after(AgentLimits.headerSeconds) { [weak self] in
+            self?.refuse("HeaderTimeout", "The stream did not say what it is for.")
+        }
     }
 
     var isBlocked: Bool { waitingFrom < waiting.count }
 
     func ready(_ ready: PTYPoller.Interest) {
         if ready.contains(.writing), isOpen { flush() }
-        if !ready.isDisjoint(with: [.reading, .hungUp, .failed]), isOpen, interest.contains(.reading) || ready.contains(.failed) || ready.contains(.hungUp) {
+        if !ready.isDisjoint(with: [.reading, .hungUp, .failed]), isOpen,
+            interest.contains(.reading) || ready.contains(.failed) || ready.contains(.hungUp)
+        {
             read()
         }
     }
@@ -57,7 +61,9 @@ final class Connection: LoopSource {
 
     private func readHeader() {
         guard let end = incoming.firstIndex(of: 0x0A) else {
-            if incoming.count > AgentLimits.headerBytes { refuse("HeaderTooLarge", "The first line is longer than \(AgentLimits.headerBytes) bytes.") }
+            if incoming.count > AgentLimits.headerBytes {
+                refuse("HeaderTooLarge", "The first line is longer than \(AgentLimits.headerBytes) bytes.")
+            }
             return
         }
         let line = Array(incoming[..<end])

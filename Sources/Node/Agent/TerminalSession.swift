@@ -310,7 +310,8 @@ package struct TerminalSession {
             isAtPrompt = false
         }
         inputBytes += bytes.count
-        if let last = input.indices.last, last > 0, input[last].viewer == viewer.name, input[last].bytes.count < AgentLimits.inputFrameBytes {
+        if let last = input.indices.last, last > 0, input[last].viewer == viewer.name, input[last].bytes.count < AgentLimits.inputFrameBytes
+        {
             input[last].bytes += bytes
         } else {
             input.append(Input(viewer: viewer.name, bytes: bytes))
@@ -335,7 +336,9 @@ package struct TerminalSession {
     /// Tells each viewer how much of its input has been written, where that changed by at least `step`.
     package mutating func tellApplied(step: UInt64) {
         for (number, viewer) in viewers {
-            guard let written = records[viewer.name]?.written, written > viewer.toldWritten, written - viewer.toldWritten >= step else { continue }
+            guard let written = records[viewer.name]?.written, written > viewer.toldWritten, written - viewer.toldWritten >= step else {
+                continue
+            }
             viewers[number]?.toldWritten = written
             viewers[number]?.events.removeAll { $0.event["type"] == "input-applied" }
             viewers[number]?.events.append((viewer.sent, ["type": "input-applied", "applied": JSON(Int64(clamping: written))]))

@@ -54,7 +54,8 @@ package struct ContainerRuntime: Sendable {
         let settings = RuntimeSettings(
             root: pod.root, userNamespace: paths.userNamespace(plan.namespace), networkNamespace: pod.network, first: group.first,
             count: SandboxGroup.count, openFilesLimit: openFilesLimit,
-            volumePaths: plan.volumes.enumerated().map { path(of: $1, index: $0, pod) }, hasControlGroups: controlGroups.layout.version != .none)
+            volumePaths: plan.volumes.enumerated().map { path(of: $1, index: $0, pod) },
+            hasControlGroups: controlGroups.layout.version != .none)
         let configuration = RuntimeSpec.configuration(plan, image: image, settings)
         var failure = ""
         let process: Int32? = try lifting { () throws(KernelProblem) in
@@ -103,7 +104,9 @@ package struct ContainerRuntime: Sendable {
     }
 
     /// Starts a command in the container, printing to its log, and returns crun's process, which ends as the command does.
-    package func execute(_ command: [String], in pod: PodPaths, namespace: String, pod name: String, container: String) throws(ContainersProblem) -> Int32 {
+    package func execute(_ command: [String], in pod: PodPaths, namespace: String, pod name: String, container: String)
+        throws(ContainersProblem) -> Int32
+    {
         try lifting { () throws(KernelProblem) in
             let (input, writer) = try kernel.makePipe()
             writer.close()
@@ -149,7 +152,9 @@ package struct ContainerRuntime: Sendable {
         }
     }
 
-    private func makeVolume(_ volume: VolumeMount, index: Int, _ plan: ContainerPlan, _ pod: PodPaths, _ group: SandboxGroup) throws(KernelProblem) {
+    private func makeVolume(_ volume: VolumeMount, index: Int, _ plan: ContainerPlan, _ pod: PodPaths, _ group: SandboxGroup)
+        throws(KernelProblem)
+    {
         guard let place = path(of: volume, index: index, pod) else { return }
         switch volume.source {
         case .memory: break
@@ -161,13 +166,19 @@ package struct ContainerRuntime: Sendable {
             }
         case .host(let source): try bindVolume(source, at: place, plan, readOnly: volume.readOnly)
         case .image(let name):
-            guard let image = try? images.image(named: name) else { throw KernelProblem(call: "image volume", subject: name, code: Errno.noEntry) }
+            guard let image = try? images.image(named: name) else {
+                throw KernelProblem(call: "image volume", subject: name, code: Errno.noEntry)
+            }
             try bindVolume(image.root, at: place, plan, readOnly: true)
         }
     }
 
     private func bindVolume(_ source: String, at place: String, _ plan: ContainerPlan, readOnly: Bool) throws(KernelProblem) {
-        if kernel.isDirectory(source) { try kernel.makeDirectory(place, mode: 0o755) } else { try kernel.write(place, [], mode: 0o644, owner: nil) }
+        if kernel.isDirectory(source) {
+            try kernel.makeDirectory(place, mode: 0o755)
+        } else {
+            try kernel.write(place, [], mode: 0o644, owner: nil)
+        }
         try kernel.bindMapped(source, at: place, userNamespace: paths.userNamespace(plan.namespace), readOnly: readOnly)
     }
 }

@@ -34,7 +34,10 @@ package struct ControlGroupLayout: Sendable, Equatable {
             let point = String(left[4])
             if right[0] == "cgroup2", second == nil || point == "/sys/fs/cgroup" { second = point }
             if right[0] == "cgroup" {
-                let known: Set = ["cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "net_cls", "net_prio", "hugetlb", "perf_event", "rdma", "misc"]
+                let known: Set = [
+                    "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "net_cls", "net_prio", "hugetlb",
+                    "perf_event", "rdma", "misc",
+                ]
                 let controllers = right[2].split(separator: ",").map(String.init).filter { known.contains($0) || $0.hasPrefix("name=") }
                 if !first.contains(where: { $0.controllers == controllers }) { first.append((controllers, point)) }
             }
@@ -120,11 +123,13 @@ package struct ControlGroups: Sendable {
                 for (file, value) in Self.settings(limits, version: layout.version, controllers: root.controllers) {
                     do throws(KernelProblem) { try kernel.control("\(group)/\(file)", value) } catch {
                         // Swap accounting and version 2 controllers are missing on some machines; the first limit is not optional.
-                        guard error.code == Errno.noEntry || error.code == Errno.access, file != "memory.limit_in_bytes", file != "pids.max" else { throw error }
+                        guard error.code == Errno.noEntry || error.code == Errno.access, file != "memory.limit_in_bytes", file != "pids.max"
+                        else { throw error }
                     }
                 }
                 try kernel.changeOwner(group, owner)
-                let delegated = layout.version == .two ? ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"] : ["cgroup.procs", "tasks"]
+                let delegated =
+                    layout.version == .two ? ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"] : ["cgroup.procs", "tasks"]
                 for file in delegated { try kernel.changeOwner("\(group)/\(file)", owner) }
             }
         }
@@ -221,7 +226,8 @@ package struct ControlGroups: Sendable {
             return Int64(text.split(separator: "\n").first ?? "")
         }
         func field(_ controller: String, _ file: String, _ key: String) -> Int64? {
-            guard let root = layout.root(controller), let text = try? kernel.readText("\(root)/\(top)/\(namespace)/\(name)/\(file)", limitBytes: 65536)
+            guard let root = layout.root(controller),
+                let text = try? kernel.readText("\(root)/\(top)/\(namespace)/\(name)/\(file)", limitBytes: 65536)
             else { return nil }
             for line in text.split(separator: "\n") where line.hasPrefix(key + " ") { return Int64(line.dropFirst(key.count + 1)) }
             return nil
@@ -241,7 +247,8 @@ package struct ControlGroups: Sendable {
 
     private func enableControllers(in group: String) {
         guard let text = try? kernel.readText(group + "/cgroup.controllers") else { return }
-        for controller in text.split(whereSeparator: { $0 == " " || $0 == "\n" }) where ["cpu", "cpuset", "memory", "pids", "io"].contains(controller) {
+        for controller in text.split(whereSeparator: { $0 == " " || $0 == "\n" })
+        where ["cpu", "cpuset", "memory", "pids", "io"].contains(controller) {
             try? kernel.control(group + "/cgroup.subtree_control", "+" + controller)
         }
     }

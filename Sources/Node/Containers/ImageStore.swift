@@ -79,7 +79,8 @@ package struct ImageStore: Sendable {
         return parts.allSatisfy { part in
             part.first.map { $0.isASCII && ($0.isLetter || $0.isNumber) } == true && part != "rootfs"
                 && part.utf8.allSatisfy { byte in
-                    (97...122).contains(byte) || (65...90).contains(byte) || (48...57).contains(byte) || byte == 45 || byte == 46 || byte == 95
+                    (97...122).contains(byte) || (65...90).contains(byte) || (48...57).contains(byte) || byte == 45 || byte == 46
+                        || byte == 95
                         || byte == 58
                 }
         }

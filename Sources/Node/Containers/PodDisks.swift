@@ -34,7 +34,8 @@ package struct PodDisks: Sendable {
                         path: "/sbin/mkfs.ext4",
                         arguments: [
                             "mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-i", "16384", "-G", "256", "-O",
-                            "^has_journal,^resize_inode,sparse_super2,^metadata_csum,uninit_bg", "-E", "lazy_itable_init=1,nodiscard", draft,
+                            "^has_journal,^resize_inode,sparse_super2,^metadata_csum,uninit_bg", "-E", "lazy_itable_init=1,nodiscard",
+                            draft,
                             "\(size >> 10)k",
                         ], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]))
                 let exit = try kernel.wait(process)
@@ -54,7 +55,8 @@ package struct PodDisks: Sendable {
             try kernel.copySparse(templatePath(Self.rounded(bytes)), to: pod.diskImage)
             try kernel.makeDirectory(pod.disk, mode: 0o711)
             try kernel.mountLoop(
-                pod.diskImage, at: pod.disk, type: "ext4", options: [.noDevices, .noAccessTime], data: "noinit_itable,discard,errors=continue")
+                pod.diskImage, at: pod.disk, type: "ext4", options: [.noDevices, .noAccessTime],
+                data: "noinit_itable,discard,errors=continue")
             try kernel.makeDirectory(pod.upper, mode: 0o755, owner: owner)
             try kernel.makeDirectory(pod.work, mode: 0o700, owner: owner)
             try kernel.makeDirectory(pod.volumes, mode: 0o711)

@@ -111,7 +111,9 @@ package enum RuntimeSpec {
         ]
         if settings.hasControlGroups {
             mounts.append(
-                mount("/sys/fs/cgroup", "cgroup", "cgroup", plan.masksPaths ? ["nosuid", "noexec", "nodev", "ro"] : ["nosuid", "noexec", "nodev", "rw"]))
+                mount(
+                    "/sys/fs/cgroup", "cgroup", "cgroup",
+                    plan.masksPaths ? ["nosuid", "noexec", "nodev", "ro"] : ["nosuid", "noexec", "nodev", "rw"]))
         }
         // `ip netns exec` unmounts /sys before it mounts a new one, which the kernel allows only while another is in sight.
         // crun takes a sysfs directly below the root only.

@@ -42,7 +42,9 @@ package final class Kubelet: Sendable {
     private let workers = Mutex<[String: PodWorker]>([:])
     private let logger = Logger(label: "kubelet")
 
-    package init(settings: KubeletSettings, client: ClusterClient, sandboxes: PodSandboxes, clock: any WallClock = SystemClock()) throws(KernelProblem) {
+    package init(settings: KubeletSettings, client: ClusterClient, sandboxes: PodSandboxes, clock: any WallClock = SystemClock())
+        throws(KernelProblem)
+    {
         self.settings = settings
         self.client = client
         self.sandboxes = sandboxes
@@ -168,7 +170,9 @@ extension Kubelet: NodeProxy {
     }
 
     /// What a pod's container printed; with `follow` the stream goes on until the pod or the reader goes.
-    package func logs(namespace: String, pod: String, container: String? = nil, options: LogOptions = LogOptions()) throws -> AsyncStream<[UInt8]> {
+    package func logs(namespace: String, pod: String, container: String? = nil, options: LogOptions = LogOptions()) throws -> AsyncStream<
+        [UInt8]
+    > {
         guard let object = pods.item(namespace: namespace, name: pod) else { throw KubeletProblem.noSuchPod(pod) }
         let name = object["spec"]?["containers"]?[0]?["name"]?.string ?? ""
         if let container, container != name {
@@ -186,7 +190,8 @@ extension Kubelet: NodeProxy {
         let since = options.sinceTime ?? options.sinceSeconds.map { now.adding(seconds: -Int64($0)) }
         // What a container printed before its last restart stands in the same file, so "previous" is not told apart.
         let wanted = LogOptions(
-            tailLines: options.tailLines, since: since, timestamps: options.timestamps, limitBytes: options.limitBytes, follow: options.follow)
+            tailLines: options.tailLines, since: since, timestamps: options.timestamps, limitBytes: options.limitBytes,
+            follow: options.follow)
         do {
             let stream = try logs(namespace: pod.metaNamespace ?? "", pod: pod.metaName, container: options.container, options: wanted)
             if options.follow { return .stream(stream) }
@@ -201,7 +206,9 @@ extension Kubelet: NodeProxy {
 
     /// What a pod uses; nil where this node does not run it.
     package func usage(namespace: String, pod: String) -> PodUsage? {
-        guard let object = pods.item(namespace: namespace, name: pod), let name = object["spec"]?["containers"]?[0]?["name"]?.string else { return nil }
+        guard let object = pods.item(namespace: namespace, name: pod), let name = object["spec"]?["containers"]?[0]?["name"]?.string else {
+            return nil
+        }
         return sandboxes.usage(namespace: namespace, pod: pod, container: name)
     }
 

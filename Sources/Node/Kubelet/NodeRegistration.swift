@@ -26,11 +26,16 @@ struct NodeRegistration: Sendable {
     /// Makes or renews the Node object.
     func register() async throws(ClusterProblem) {
         let labels: JSON = [
-            "kubernetes.io/hostname": .string(settings.nodeName), "kubernetes.io/os": "linux", "kubernetes.io/arch": .string(Machine.architecture),
+            "kubernetes.io/hostname": .string(settings.nodeName), "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": .string(Machine.architecture),
         ]
         do throws(ClusterProblem) {
             _ = try await client.create(
-                .nodes, ["apiVersion": "v1", "kind": "Node", "metadata": ["name": .string(settings.nodeName), "labels": labels], "spec": .emptyObject])
+                .nodes,
+                [
+                    "apiVersion": "v1", "kind": "Node", "metadata": ["name": .string(settings.nodeName), "labels": labels],
+                    "spec": .emptyObject,
+                ])
         } catch {
             guard error.isAlreadyExists else { throw error }
         }
@@ -64,7 +69,9 @@ struct NodeRegistration: Sendable {
         let isFull = machine.disk.totalBytes > 0 && machine.disk.freeBytes < machine.disk.totalBytes / 20
         return [
             "capacity": capacity, "allocatable": capacity,
-            "addresses": [["type": "InternalIP", "address": .string(settings.address)], ["type": "Hostname", "address": .string(settings.nodeName)]],
+            "addresses": [
+                ["type": "InternalIP", "address": .string(settings.address)], ["type": "Hostname", "address": .string(settings.nodeName)],
+            ],
             "conditions": .array([
                 condition("MemoryPressure", machine.isShortOfMemory, "KubeletHasSufficientMemory", "KubeletHasInsufficientMemory", old),
                 condition("DiskPressure", isFull, "KubeletHasNoDiskPressure", "KubeletHasDiskPressure", old),
@@ -74,7 +81,8 @@ struct NodeRegistration: Sendable {
             "nodeInfo": [
                 "machineID": .string(machine.machineID), "systemUUID": .string(machine.machineID), "bootID": .string(machine.bootID),
                 "kernelVersion": .string(machine.kernelVersion), "osImage": .string(machine.systemName),
-                "containerRuntimeVersion": "crun://1", "kubeletVersion": .string(settings.version), "kubeProxyVersion": .string(settings.version),
+                "containerRuntimeVersion": "crun://1", "kubeletVersion": .string(settings.version),
+                "kubeProxyVersion": .string(settings.version),
                 "operatingSystem": "linux", "architecture": .string(Machine.architecture),
             ],
         ]
@@ -101,7 +109,8 @@ struct NodeRegistration: Sendable {
             guard error.isNotFound else { throw error }
         }
         do throws(ClusterProblem) {
-            _ = try await client.create(.namespaces, ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": .string(Self.leaseNamespace)]])
+            _ = try await client.create(
+                .namespaces, ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": .string(Self.leaseNamespace)]])
         } catch {
             guard error.isAlreadyExists else { throw error }
         }

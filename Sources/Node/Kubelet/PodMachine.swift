@@ -142,7 +142,10 @@ package struct PodMachine: Sendable {
             isReady = ready
             return [.writeStatus]
         case (.running, .unhealthy(let why)):
-            return [.tell(.warning("Unhealthy", why)), .tell(.normal("Killing", "Container \(container) failed liveness probe, will be restarted")), .kill]
+            return [
+                .tell(.warning("Unhealthy", why)),
+                .tell(.normal("Killing", "Container \(container) failed liveness probe, will be restarted")), .kill,
+            ]
 
         case (.backingOff, .again):
             state = .creating

@@ -57,27 +57,38 @@ package enum PodPlan {
     /// `configmaps/NAME` and `secrets/NAME` that must be read before `make`, with whether they may be missing.
     package static func references(of pod: JSON) -> [(key: String, isOptional: Bool)] {
         (pod["spec"]?["volumes"]?.array ?? []).compactMap { volume in
-            if let map = volume["configMap"], let name = map["name"]?.string { return ("configmaps/" + name, map["optional"]?.bool ?? false) }
-            if let secret = volume["secret"], let name = secret["secretName"]?.string { return ("secrets/" + name, secret["optional"]?.bool ?? false) }
+            if let map = volume["configMap"], let name = map["name"]?.string {
+                return ("configmaps/" + name, map["optional"]?.bool ?? false)
+            }
+            if let secret = volume["secret"], let name = secret["secretName"]?.string {
+                return ("secrets/" + name, secret["optional"]?.bool ?? false)
+            }
             return nil
         }
     }
 
     package static func make(_ pod: JSON, _ surroundings: PlanSurroundings) throws(KubeletProblem) -> ContainerPlan {
         let spec = pod["spec"] ?? .null
-        guard let namespace = pod.metaNamespace, isSafe(namespace), isSafe(pod.metaName) else { throw .invalid(field: "metadata.name", "is no DNS label") }
+        guard let namespace = pod.metaNamespace, isSafe(namespace), isSafe(pod.metaName) else {
+            throw .invalid(field: "metadata.name", "is no DNS label")
+        }
         guard let containers = spec["containers"]?.array, containers.count == 1, let container = containers.first else {
             throw .unsupported("a pod has exactly one container here")
         }
         guard (spec["initContainers"]?.array ?? []).isEmpty else { throw .unsupported("init containers are not supported here") }
-        for flag in ["hostNetwork", "hostPID", "hostIPC"] where spec[flag]?.bool == true { throw .unsupported("\(flag) would leave the lab") }
-        guard let name = container["name"]?.string, isSafe(name) else { throw .invalid(field: "spec.containers[0].name", "is no DNS label") }
+        for flag in ["hostNetwork", "hostPID", "hostIPC"] where spec[flag]?.bool == true {
+            throw .unsupported("\(flag) would leave the lab")
+        }
+        guard let name = container["name"]?.string, isSafe(name) else {
+            throw .invalid(field: "spec.containers[0].name", "is no DNS label")
+        }
         guard let image = container["image"]?.string else { throw .invalid(field: "spec.containers[0].image", "is missing") }
 
         let limits = container["resources"]?["limits"] ?? .null
         let disk = try amount(limits["ephemeral-storage"], "ephemeral-storage") ?? defaultDiskBytes
         var plan = ContainerPlan(
-            namespace: namespace, pod: pod.metaName, container: name, image: image, hostname: spec["hostname"]?.string ?? pod.metaName, diskBytes: disk)
+            namespace: namespace, pod: pod.metaName, container: name, image: image, hostname: spec["hostname"]?.string ?? pod.metaName,
+            diskBytes: disk)
         plan.limits = ContainerLimits(
             memoryBytes: try amount(limits["memory"], "memory"), milliCPU: try milli(limits["cpu"], "cpu"),
             processes: try amount(limits[processesResource], processesResource) ?? defaultProcesses)
@@ -122,11 +133,14 @@ package enum PodPlan {
         plan.filtersSystemCalls = true
     }
 
-    private static func volumes(_ mounts: [JSON], _ volumes: [JSON], _ surroundings: PlanSurroundings) throws(KubeletProblem) -> [VolumeMount] {
+    private static func volumes(_ mounts: [JSON], _ volumes: [JSON], _ surroundings: PlanSurroundings) throws(KubeletProblem)
+        -> [VolumeMount]
+    {
         var result: [VolumeMount] = []
         for (index, mount) in mounts.enumerated() {
             let field = "spec.containers[0].volumeMounts[\(index)]"
-            guard let name = mount["name"]?.string, let target = mount["mountPath"]?.string, target.hasPrefix("/"), !target.split(separator: "/").contains("..")
+            guard let name = mount["name"]?.string, let target = mount["mountPath"]?.string, target.hasPrefix("/"),
+                !target.split(separator: "/").contains("..")
             else { throw .invalid(field: field, "needs a name and an absolute mountPath") }
             guard let volume = volumes.first(where: { $0["name"]?.string == name }), isSafe(name) else {
                 throw .invalid(field: field + ".name", "names no volume of the pod")

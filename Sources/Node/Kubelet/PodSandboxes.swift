@@ -59,7 +59,9 @@ package actor PodSandboxes {
     }
 
     /// The same on threads that are there, for tests with a kernel that is not Linux.
-    package static func open(_ settings: SandboxSettings, kernel: any Kernel, threads: KernelThreads, instance: String) async throws -> PodSandboxes {
+    package static func open(_ settings: SandboxSettings, kernel: any Kernel, threads: KernelThreads, instance: String) async throws
+        -> PodSandboxes
+    {
         let paths = StatePaths(state: settings.state, images: settings.images)
         let program = try settings.runtime ?? ContainerRuntime.findProgram(kernel: kernel)
         let controlGroups = try ControlGroups(instance: instance, kernel: kernel)
@@ -71,7 +73,8 @@ package actor PodSandboxes {
         let runtime = ContainerRuntime(
             paths: paths, kernel: kernel, controlGroups: controlGroups, program: program, openFilesLimit: LinuxKernel.openFilesLimit)
         return PodSandboxes(
-            paths: paths, controlGroups: controlGroups, runtime: runtime, groups: groups, networks: LabNetworks(kernel: kernel, instance: instance),
+            paths: paths, controlGroups: controlGroups, runtime: runtime, groups: groups,
+            networks: LabNetworks(kernel: kernel, instance: instance),
             kernel: kernel, threads: threads)
     }
 
@@ -118,7 +121,9 @@ package actor PodSandboxes {
 
     /// Starts the container of a pod that is up again, after its process ended.
     package func restart(_ plan: ContainerPlan) async throws -> Int32 {
-        guard let group = groups.existing(plan.namespace) else { throw KernelProblem(call: "restart", subject: plan.pod, code: Errno.noEntry) }
+        guard let group = groups.existing(plan.namespace) else {
+            throw KernelProblem(call: "restart", subject: plan.pod, code: Errno.noEntry)
+        }
         return try await threads.run { [self] () throws in try runtime.start(plan, group: group) }
     }
 
@@ -130,7 +135,9 @@ package actor PodSandboxes {
         try await threads.run { [self] () throws in
             if let address { try networks.detach(router: paths.router(namespace), address: address) }
             for container in containers {
-                if let process = runtime.runningProcess(namespace, pod, container: container) { try kernel.kill(process, andWaitSeconds: 10) }
+                if let process = runtime.runningProcess(namespace, pod, container: container) {
+                    try kernel.kill(process, andWaitSeconds: 10)
+                }
             }
             try Self.untilGone(pod) { () throws(ContainersProblem) in try runtime.remove(namespace, pod, containers: containers) }
         }
@@ -175,7 +182,8 @@ package actor PodSandboxes {
         // After a restart of the machine the files are there but nothing is mounted on them.
         let mounted = Set(try await threads.run { [self] () throws in try kernel.mounts(below: paths.group(namespace)) })
         let place = paths.pod(namespace, pod)
-        let whole = [paths.userNamespace(namespace), paths.router(namespace), place.network, place.disk, place.root].allSatisfy(mounted.contains)
+        let whole = [paths.userNamespace(namespace), paths.router(namespace), place.network, place.disk, place.root].allSatisfy(
+            mounted.contains)
         guard whole else { return nil }
         if states[namespace] == nil { states[namespace] = .ready(group) }
         if let address = record["address"]?.string.flatMap({ IPv4($0) }) { addresses[namespace, default: [:]][pod] = address }
@@ -298,7 +306,9 @@ extension PodSandboxes {
     /// Starts a command in a running container; its output goes to the container's log.
     func runInside(_ command: [String], namespace: String, pod: String, container: String) async throws -> Int32 {
         let place = paths.pod(namespace, pod)
-        return try await threads.run { [self] () throws in try runtime.execute(command, in: place, namespace: namespace, pod: pod, container: container) }
+        return try await threads.run { [self] () throws in
+            try runtime.execute(command, in: place, namespace: namespace, pod: pod, container: container)
+        }
     }
 
     /// What a pod uses of the machine.

@@ -51,7 +51,9 @@ package enum PodStatus {
             "lastState": .emptyObject,
         ]
         if machine.process != nil || machine.lastEnd != nil { status["containerID"] = .string(containerID(pod)) }
-        if let end = machine.lastEnd, machine.state != .succeeded, machine.state != .failed { status["lastState"] = ["terminated": terminated(end, pod)] }
+        if let end = machine.lastEnd, machine.state != .succeeded, machine.state != .failed {
+            status["lastState"] = ["terminated": terminated(end, pod)]
+        }
         return status
     }
 

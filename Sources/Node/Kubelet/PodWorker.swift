@@ -94,7 +94,8 @@ final class PodWorker: Sendable {
     }
 
     private func adopt(_ machine: inout PodMachine, in group: inout DiscardingTaskGroup) async {
-        guard let found = try? await surroundings.sandboxes.adopt(namespace: namespace, pod: name), found.record["uid"]?.string == uid else {
+        guard let found = try? await surroundings.sandboxes.adopt(namespace: namespace, pod: name), found.record["uid"]?.string == uid
+        else {
             try? await surroundings.sandboxes.remove(namespace: namespace, pod: name)
             return
         }
@@ -103,7 +104,8 @@ final class PodWorker: Sendable {
         openLog()
         await handle(
             .adopted(
-                process: found.process, startedAt: started, restarts: status["restartCount"]?.int ?? 0, wasReady: status["ready"]?.bool ?? false),
+                process: found.process, startedAt: started, restarts: status["restartCount"]?.int ?? 0,
+                wasReady: status["ready"]?.bool ?? false),
             &machine, in: &group)
     }
 
@@ -152,13 +154,16 @@ final class PodWorker: Sendable {
             if isRestart { return .created(process: try await surroundings.sandboxes.restart(plan)) }
             let policies = try await surroundings.client.list(.networkPolicies, namespace: namespace).items
             let process = try await surroundings.sandboxes.create(
-                plan, address: pod.metaAnnotations[PodPlan.addressAnnotation], egress: PodPlan.egress(policies: policies), record: ["uid": .string(uid)])
+                plan, address: pod.metaAnnotations[PodPlan.addressAnnotation], egress: PodPlan.egress(policies: policies),
+                record: ["uid": .string(uid)])
             openLog()
             return .created(process: process)
         } catch {
             logger.warning("pod not started", metadata: ["pod": "\(namespace)/\(name)", "cause": "\(error)"])
             let isFinal = error is KubeletProblem && (error as? KubeletProblem)?.reason != "CreateContainerConfigError"
-            guard let problem = error as? any Problem else { return .refused(reason: "CreateContainerError", message: "\(error)", isFinal: false) }
+            guard let problem = error as? any Problem else {
+                return .refused(reason: "CreateContainerError", message: "\(error)", isFinal: false)
+            }
             return .refused(reason: problem.reason, message: problem.message, isFinal: isFinal)
         }
     }
@@ -233,16 +238,20 @@ final class PodWorker: Sendable {
         let status = PodStatus.document(
             machine, pod: pod, hostAddress: surroundings.settings.address, podAddress: address, now: surroundings.clock.now())
         do throws(ClusterProblem) {
-            _ = try await surroundings.client.patch(.pods, namespace: namespace, name: name, .merge, ["status": status], subresource: "status")
+            _ = try await surroundings.client.patch(
+                .pods, namespace: namespace, name: name, .merge, ["status": status], subresource: "status")
             self.pod.withLock { if $0.metaUID == uid { $0["status"] = status } }
         } catch {
-            if !error.isNotFound { logger.warning("pod status not written", metadata: ["pod": "\(namespace)/\(name)", "cause": "\(error)"]) }
+            if !error.isNotFound {
+                logger.warning("pod status not written", metadata: ["pod": "\(namespace)/\(name)", "cause": "\(error)"])
+            }
         }
     }
 
     private func forget() async {
         do throws(ClusterProblem) {
-            try await surroundings.client.delete(.pods, namespace: namespace, name: name, options: DeleteOptions(gracePeriodSeconds: 0, uid: uid))
+            try await surroundings.client.delete(
+                .pods, namespace: namespace, name: name, options: DeleteOptions(gracePeriodSeconds: 0, uid: uid))
         } catch {
             if !error.isNotFound, !error.isConflict {
                 logger.warning("pod object not removed", metadata: ["pod": "\(namespace)/\(name)", "cause": "\(error)"])

@@ -73,7 +73,8 @@ extension PodSandboxes {
 
     /// Whether the pod's agent answers.
     nonisolated func asksAgent(namespace: String, pod: String, readiness: Readiness) async -> Bool {
-        guard let socket = try? openAgent(namespace: namespace, pod: pod), (try? kernel.send(Array("{\"open\":\"status\"}\n".utf8), to: socket)) != nil
+        guard let socket = try? openAgent(namespace: namespace, pod: pod),
+            (try? kernel.send(Array("{\"open\":\"status\"}\n".utf8), to: socket)) != nil
         else { return false }
         var answer: [UInt8] = []
         while !answer.contains(UInt8(ascii: "\n")), answer.count < Self.agentAnswerLimitBytes {
@@ -113,8 +114,11 @@ extension PodSandboxes {
             guard let socket = try? await openPort(namespace: namespace, pod: pod, port: port) else { return false }
             return await readiness.wait(for: socket, writable: true) && kernel.isConnected(socket)
         case .get(let path, let port):
-            guard let socket = try? await openPort(namespace: namespace, pod: pod, port: port), await readiness.wait(for: socket, writable: true),
-                (try? kernel.send(Array("GET \(path) HTTP/1.1\r\nHost: \(pod)\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n".utf8), to: socket)) != nil,
+            guard let socket = try? await openPort(namespace: namespace, pod: pod, port: port),
+                await readiness.wait(for: socket, writable: true),
+                (try? kernel.send(
+                    Array("GET \(path) HTTP/1.1\r\nHost: \(pod)\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n".utf8), to: socket))
+                    != nil,
                 await readiness.wait(for: socket), let head = try? kernel.receive(from: socket, limitBytes: 4096)
             else { return false }
             let parts = head.prefix { $0 != UInt8(ascii: "\r") }.split(separator: UInt8(ascii: " "))

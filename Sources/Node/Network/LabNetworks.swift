@@ -121,7 +121,8 @@ extension LabNetworks {
                 ], in: nil)
             try kernel.configure(
                 links: [
-                    .addAddress(name: Self.uplink, address: router, prefixLength: 31), .setUp(name: Self.uplink), .addDefaultRoute(via: host),
+                    .addAddress(name: Self.uplink, address: router, prefixLength: 31), .setUp(name: Self.uplink),
+                    .addDefaultRoute(via: host),
                 ], in: pin)
         }
         try filter(
@@ -170,7 +171,9 @@ extension LabNetworks {
             writer.close()
             outputWriter.close()
             let exit = try kernel.wait(process)
-            return (exit, exit == .exited(0) ? "" : String(decoding: try kernel.receive(from: output, limitBytes: 4096) ?? [], as: UTF8.self))
+            return (
+                exit, exit == .exited(0) ? "" : String(decoding: try kernel.receive(from: output, limitBytes: 4096) ?? [], as: UTF8.self)
+            )
         }
         guard exit.0 == .exited(0) else { throw .filterFailed(exit.1) }
     }

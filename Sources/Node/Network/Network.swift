@@ -60,7 +60,8 @@ package struct LabAddresses: Sendable {
     /// The address a pod gets: what it asks for, or the first free one.
     package static func choose(wanted: String?, taken: Set<IPv4>) throws(NetworkProblem) -> IPv4 {
         if let wanted {
-            guard let address = IPv4(wanted), network.contains(address), address != router, address <= lastPod, !taken.contains(address) else {
+            guard let address = IPv4(wanted), network.contains(address), address != router, address <= lastPod, !taken.contains(address)
+            else {
                 throw .addressTaken(wanted)
             }
             return address

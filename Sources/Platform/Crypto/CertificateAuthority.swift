@@ -73,7 +73,8 @@ struct CertificateRequest {
     func sign(key: PrivateKey, by issuer: Identity?) throws(CryptoProblem) -> Certificate {
         guard let handle = X509_new() else { throw .openSSL("certificate") }
         let certificate = Certificate(handle: handle)
-        guard X509_set_version(handle, 2) == 1, setSerial(handle), X509_gmtime_adj(X509_getm_notBefore(handle), -CertificateAuthority.skewSeconds) != nil,
+        guard X509_set_version(handle, 2) == 1, setSerial(handle),
+            X509_gmtime_adj(X509_getm_notBefore(handle), -CertificateAuthority.skewSeconds) != nil,
             X509_time_adj_ex(X509_getm_notAfter(handle), Int32(days), 0, nil) != nil, X509_set_pubkey(handle, key.handle) == 1
         else { throw .openSSL("certificate") }
         let subject = X509_get_subject_name(handle)
@@ -93,7 +94,9 @@ struct CertificateRequest {
         var parts: [String] = []
         for name in alternativeNames {
             // A comma would begin a new entry of OpenSSL's notation.
-            guard !name.isEmpty, name.utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != UInt8(ascii: ",") }) else { throw .unreadable(what: "host name") }
+            guard !name.isEmpty, name.utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != UInt8(ascii: ",") }) else {
+                throw .unreadable(what: "host name")
+            }
             var address = in6_addr()
             let isAddress = inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1
             parts.append((isAddress ? "IP:" : "DNS:") + name)

@@ -2,10 +2,13 @@
 
 package enum Kubeconfig {
     /// As YAML.
-    package static func text(cluster: String, server: String, authority: Certificate, user: String, identity: Identity, namespace: String? = nil) -> String {
+    package static func text(
+        cluster: String, server: String, authority: Certificate, user: String, identity: Identity, namespace: String? = nil
+    ) -> String {
         let context = "\(user)@\(cluster)"
         var lines = [
-            "apiVersion: v1", "kind: Config", "current-context: \(quoted(context))", "clusters:", "- name: \(quoted(cluster))", "  cluster:",
+            "apiVersion: v1", "kind: Config", "current-context: \(quoted(context))", "clusters:", "- name: \(quoted(cluster))",
+            "  cluster:",
             "    server: \(quoted(server))", "    certificate-authority-data: \(Base64.encode(Array(authority.pem.utf8)))", "contexts:",
             "- name: \(quoted(context))", "  context:", "    cluster: \(quoted(cluster))", "    user: \(quoted(user))",
         ]

@@ -28,7 +28,9 @@ package final class Database: Sendable {
     private let readerLock = Mutex<Void>(())
 
     /// Opens or makes the file, then brings its schema up to date. `:memory:` gives a database that dies with the object.
-    package init(path: String, migrations: [Migration] = [], durability: Durability = .powerLoss, cacheKiB: Int = 1024) throws(DatabaseProblem) {
+    package init(path: String, migrations: [Migration] = [], durability: Durability = .powerLoss, cacheKiB: Int = 1024)
+        throws(DatabaseProblem)
+    {
         let isShared = path != ":memory:"
         writer = try DatabaseConnection(path: path, isWriter: true, durability: durability, cacheKiB: cacheKiB)
         try writer.migrate(migrations)

@@ -166,7 +166,8 @@ package final class DatabaseConnection: @unchecked Sendable {
         case .real(let value): code = sqlite3_bind_double(statement, index, value)
         case .text(let value): code = sqlite3_bind_text(statement, index, value, Int32(value.utf8.count), transient)
         case .blob(let value):
-            code = value.isEmpty
+            code =
+                value.isEmpty
                 ? sqlite3_bind_zeroblob(statement, index, 0)
                 : value.withUnsafeBytes { sqlite3_bind_blob64(statement, index, $0.baseAddress, UInt64($0.count), transient) }
         }

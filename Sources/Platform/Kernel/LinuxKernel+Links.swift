@@ -82,7 +82,8 @@ extension LinuxKernel {
             }
             try netlink.request(message, "lock port", name)
             var entry = NetlinkMessage(type: UInt16(RTM_NEWNEIGH), flags: UInt16(NLM_F_CREATE) | UInt16(NLM_F_REPLACE))
-            entry.neighbourHeader(family: UInt8(AF_BRIDGE), index: port, state: 0x40 /* NUD_NOARP: static */, flags: 0x04 /* NTF_MASTER */)
+            entry.neighbourHeader(
+                family: UInt8(AF_BRIDGE), index: port, state: 0x40 /* NUD_NOARP: static */, flags: 0x04 /* NTF_MASTER */)
             entry.attribute(2 /* NDA_LLADDR */, hardware.bytes)
             try netlink.request(entry, "add forwarding entry", name)
 
@@ -102,7 +103,8 @@ extension LinuxKernel {
 
         case .addLocal(let block, let name, let table):
             var message = NetlinkMessage(type: UInt16(RTM_NEWROUTE), flags: create)
-            message.routeHeader(prefixLength: block.prefixLength, table: table, scope: UInt8(RT_SCOPE_HOST.rawValue), type: UInt8(RTN_LOCAL))
+            message.routeHeader(
+                prefixLength: block.prefixLength, table: table, scope: UInt8(RT_SCOPE_HOST.rawValue), type: UInt8(RTN_LOCAL))
             if block.prefixLength > 0 { message.attribute(Int32(RTA_DST.rawValue), block.base.bytes) }
             message.attribute(Int32(RTA_OIF.rawValue), number: UInt32(try index(name)))
             try netlink.request(message, "add local \(block)", "table \(table)")

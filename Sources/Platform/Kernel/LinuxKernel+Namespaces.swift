@@ -20,7 +20,8 @@ extension LinuxKernel {
     package func makeNetworkNamespace(pin: String, userNamespace: String?) throws(KernelProblem) {
         var owner: OwnedDescriptor?
         if let userNamespace { owner = try Self.open(userNamespace, O_RDONLY) }
-        try Self.withNamespaceChild(joining: owner?.number ?? -1, user: 0, flags: CLONE_NEWNET, subject: pin) { (child) throws(KernelProblem) in
+        try Self.withNamespaceChild(joining: owner?.number ?? -1, user: 0, flags: CLONE_NEWNET, subject: pin) {
+            (child) throws(KernelProblem) in
             try write(pin, [], mode: 0o600, owner: nil)
             try bind("/proc/\(child)/ns/net", at: pin)
         }

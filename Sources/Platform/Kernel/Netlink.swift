@@ -82,7 +82,9 @@ struct NetlinkSocket {
                 throw LinuxKernel.failed(call, subject)
             }
             guard count >= 20 else { continue }
-            let (type, code) = reply.withUnsafeBytes { ($0.loadUnaligned(fromByteOffset: 4, as: UInt16.self), $0.loadUnaligned(fromByteOffset: 16, as: Int32.self)) }
+            let (type, code) = reply.withUnsafeBytes {
+                ($0.loadUnaligned(fromByteOffset: 4, as: UInt16.self), $0.loadUnaligned(fromByteOffset: 16, as: Int32.self))
+            }
             guard type == UInt16(NLMSG_ERROR) else { continue }
             if code != 0 { throw KernelProblem(call: call, subject: subject, code: -code) }
             return

@@ -27,7 +27,9 @@ package final class Readiness: Sendable {
     /// Calls `handler` on the thread whenever `descriptor` is readable or closed by the other side, until it returns false.
     /// It must not block. The descriptor is kept open meanwhile.
     @discardableResult
-    package func watch(_ descriptor: OwnedDescriptor, writable: Bool = false, _ handler: @escaping @Sendable () -> Bool) throws(KernelProblem) -> UInt64 {
+    package func watch(_ descriptor: OwnedDescriptor, writable: Bool = false, _ handler: @escaping @Sendable () -> Bool)
+        throws(KernelProblem) -> UInt64
+    {
         let identifier = next.withLock { value in
             defer { value += 1 }
             return value

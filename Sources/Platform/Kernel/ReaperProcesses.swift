@@ -39,7 +39,9 @@ package enum ReaperProcesses {
     /// Starts a process in a session (and so a process group) of its own; its group has the pid's number.
     package static func start(_ command: ReaperCommand, on streams: Streams) throws(PTYProblem) -> Int32 {
         var arguments: [UnsafeMutablePointer<CChar>?] = command.arguments.map { strdup($0) }
-        var environment: [UnsafeMutablePointer<CChar>?] = command.environment.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") }
+        var environment: [UnsafeMutablePointer<CChar>?] = command.environment.sorted { $0.key < $1.key }.map {
+            strdup("\($0.key)=\($0.value)")
+        }
         defer { for text in arguments + environment { free(text) } }
         arguments.append(nil)
         environment.append(nil)

@@ -71,7 +71,10 @@ extension ScriptedKernel {
             world.directories.insert(path)
             // The kernel fills a new control group with its files.
             if path.hasPrefix("/sys/fs/cgroup") {
-                for file in ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "cgroup.clone_children", "cpuset.cpus", "cpuset.mems", "tasks", "memory.limit_in_bytes", "pids.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"] {
+                for file in [
+                    "cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "cgroup.clone_children", "cpuset.cpus", "cpuset.mems",
+                    "tasks", "memory.limit_in_bytes", "pids.max", "cpu.cfs_quota_us", "cpu.cfs_period_us",
+                ] {
                     world.files[path + "/" + file] = []
                 }
             }
@@ -237,7 +240,8 @@ extension ScriptedKernel {
                 case .delete(let name):
                     world.links[namespace]?.remove(name)
                     return (true, 0)
-                case .setUp(let name), .attach(let name, _), .lockPort(let name, _), .addAddress(let name, _, _), .addNeighbour(let name, _, _):
+                case .setUp(let name), .attach(let name, _), .lockPort(let name, _), .addAddress(let name, _, _),
+                    .addNeighbour(let name, _, _):
                     return world.links[namespace]?.contains(name) == true ? (true, 0) : (nil, ENODEV)
                 default: return (true, 0)
                 }

@@ -87,7 +87,9 @@ package enum HTMLText {
             }
             return nil
         }
-        guard let scalar = names[name] ?? ["Tab", "NewLine", "AMP", "LT", "GT", "QUOT"].first(where: { $0 == name }).flatMap({ names[$0.lowercased()] })
+        guard
+            let scalar = names[name]
+                ?? ["Tab", "NewLine", "AMP", "LT", "GT", "QUOT"].first(where: { $0 == name }).flatMap({ names[$0.lowercased()] })
         else { return nil }
         return (scalar, index - start + 1)
     }

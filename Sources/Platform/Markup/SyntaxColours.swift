@@ -37,26 +37,51 @@ package enum SyntaxColours {
     static func language(named name: String) -> Language? {
         switch name {
         case "sh", "bash", "shell", "console", "zsh", "term":
-            Language(keywords: words("if then else elif fi for in do done while until case esac function return export local sudo"), isShell: true)
+            Language(
+                keywords: words("if then else elif fi for in do done while until case esac function return export local sudo"),
+                isShell: true)
         case "yaml", "yml": Language(keywords: words("true false null yes no on off"), hasKeys: true)
         case "json": Language(lineComments: [], keywords: words("true false null"), hasKeys: true)
         case "python", "py":
-            Language(keywords: words("def class return if elif else for while in import from as with try except finally raise pass lambda and or not is None True False yield async await global"))
+            Language(
+                keywords: words(
+                    "def class return if elif else for while in import from as with try except finally raise pass lambda and or not is None True False yield async await global"
+                ))
         case "ruby", "rb":
-            Language(keywords: words("def class module end do if elsif else unless while return require yield begin rescue nil true false self"))
+            Language(
+                keywords: words("def class module end do if elsif else unless while return require yield begin rescue nil true false self"))
         case "javascript", "js", "typescript", "ts":
-            Language(lineComments: ["//"], blockComment: ("/*", "*/"), quotes: quotesAndTicks, keywords: words("const let var function return if else for while of in new class import export from async await null undefined true false this throw try catch"))
+            Language(
+                lineComments: ["//"], blockComment: ("/*", "*/"), quotes: quotesAndTicks,
+                keywords: words(
+                    "const let var function return if else for while of in new class import export from async await null undefined true false this throw try catch"
+                ))
         case "go", "golang":
-            Language(lineComments: ["//"], blockComment: ("/*", "*/"), quotes: quotesAndTicks, keywords: words("func package import return if else for range var const type struct interface go defer chan map nil true false switch case"))
+            Language(
+                lineComments: ["//"], blockComment: ("/*", "*/"), quotes: quotesAndTicks,
+                keywords: words(
+                    "func package import return if else for range var const type struct interface go defer chan map nil true false switch case"
+                ))
         case "swift":
-            Language(lineComments: ["//"], blockComment: ("/*", "*/"), keywords: words("func let var struct class enum actor import return if else guard for in while switch case nil true false async await throws try self"))
+            Language(
+                lineComments: ["//"], blockComment: ("/*", "*/"),
+                keywords: words(
+                    "func let var struct class enum actor import return if else guard for in while switch case nil true false async await throws try self"
+                ))
         case "c", "cpp", "c++", "rust", "rs", "java":
-            Language(lineComments: ["//"], blockComment: ("/*", "*/"), keywords: words("int char void struct class return if else for while static const public private fn let mut impl use match enum true false null"))
+            Language(
+                lineComments: ["//"], blockComment: ("/*", "*/"),
+                keywords: words(
+                    "int char void struct class return if else for while static const public private fn let mut impl use match enum true false null"
+                ))
         case "dockerfile", "docker":
             Language(keywords: words("FROM RUN CMD COPY ADD ENV ARG EXPOSE WORKDIR ENTRYPOINT USER VOLUME LABEL HEALTHCHECK AS"))
         case "ini", "toml", "conf", "nginx", "properties", "makefile", "make": Language(lineComments: ["#", ";"])
         case "sql":
-            Language(lineComments: ["--"], keywords: words("SELECT FROM WHERE INSERT INTO VALUES UPDATE SET DELETE CREATE TABLE JOIN ON GROUP BY ORDER LIMIT AND OR NOT NULL"))
+            Language(
+                lineComments: ["--"],
+                keywords: words(
+                    "SELECT FROM WHERE INSERT INTO VALUES UPDATE SET DELETE CREATE TABLE JOIN ON GROUP BY ORDER LIMIT AND OR NOT NULL"))
         default: nil
         }
     }

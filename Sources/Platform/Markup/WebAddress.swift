@@ -66,7 +66,8 @@ package enum WebAddress: Equatable, Sendable {
                 result.removeLast()
                 continue
             }
-            guard !segment.hasPrefix("."), !segment.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "/" || $0 == "\\" || $0.value == 0x7F })
+            guard !segment.hasPrefix("."),
+                !segment.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "/" || $0 == "\\" || $0.value == 0x7F })
             else { return nil }
             result.append(segment)
         }

@@ -18,7 +18,9 @@ extension ScreenModel {
             output += "\u{1B}[3g"
             for column in 0..<columns where tabs[column] { output += "\u{1B}[\(column + 1)G\u{1B}H" }
         }
-        for (mode, isSet) in modes.sorted(by: { $0.key < $1.key }) where isSet != (mode == 25) { output += "\u{1B}[?\(mode)\(isSet ? "h" : "l")" }
+        for (mode, isSet) in modes.sorted(by: { $0.key < $1.key }) where isSet != (mode == 25) {
+            output += "\u{1B}[?\(mode)\(isSet ? "h" : "l")"
+        }
         if appliesKeypad { output += "\u{1B}=" }
         if cursorStyle > 0 { output += "\u{1B}[\(cursorStyle) q" }
         if (top, bottom) != (0, rows - 1) { output += "\u{1B}[\(top + 1);\(bottom + 1)r" }

@@ -103,7 +103,9 @@ package final class ScreenModel {
         case .string:
             if byte == 0x1B { parser.state = .stringEscape } else if byte == 0x07 || byte == 0x18 || byte == 0x1A { parser.state = .ground }
         case .stringEscape:
-            if byte == 0x5C { parser.state = .ground } else {
+            if byte == 0x5C {
+                parser.state = .ground
+            } else {
                 parser.state = .escape
                 take(byte)
             }
@@ -148,7 +150,9 @@ package final class ScreenModel {
             let count = min(text.endIndex - index, columns - cursorState.column)
             let (row, column) = (cursorState.row, cursorState.column)
             clearHalves(row, column, count)
-            for offset in 0..<count { page.lines[row][column + offset] = Cell(scalar: UInt32(text[index + offset]), look: cursorState.look) }
+            for offset in 0..<count {
+                page.lines[row][column + offset] = Cell(scalar: UInt32(text[index + offset]), look: cursorState.look)
+            }
             cursorState.column += count
             index += count
         }
@@ -181,7 +185,9 @@ package final class ScreenModel {
 
     /// Half a wide character that is written over leaves a blank.
     func clearHalves(_ row: Int, _ column: Int, _ count: Int) {
-        if page.lines[row][column].width == 0, column > 0 { page.lines[row][column - 1] = Cell(look: page.lines[row][column - 1].look.erased) }
+        if page.lines[row][column].width == 0, column > 0 {
+            page.lines[row][column - 1] = Cell(look: page.lines[row][column - 1].look.erased)
+        }
         let after = column + count
         if after < columns, page.lines[row][after].width == 0 { page.lines[row][after] = Cell(look: page.lines[row][after].look.erased) }
     }

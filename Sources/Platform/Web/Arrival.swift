@@ -175,7 +175,9 @@ extension HTTPResponse {
         if case .bytes(let bytes) = self.body { body = bytes }
         var text = "HTTP/1.1 \(status) \(Self.phrase(status))\r\n"
         for field in headers.fields where !["content-length", "transfer-encoding", "connection"].contains(where: field.isNamed) {
-            guard field.name.utf8.allSatisfy(isTokenByte), field.value.utf8.allSatisfy({ $0 >= 32 && $0 != 127 || $0 == 9 }) else { continue }
+            guard field.name.utf8.allSatisfy(isTokenByte), field.value.utf8.allSatisfy({ $0 >= 32 && $0 != 127 || $0 == 9 }) else {
+                continue
+            }
             text += "\(field.name): \(field.value)\r\n"
         }
         return Array("\(text)content-length: \(body.count)\r\nconnection: close\r\n\r\n".utf8) + body

@@ -82,7 +82,8 @@ final class TLSStream: ByteStream {
         self.context = context
         self.descriptor = descriptor
         // Partial writes, and a buffer that may move between two tries of one write.
-        SSL_ctrl(ssl, SSL_CTRL_MODE, Int(SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS), nil)
+        SSL_ctrl(
+            ssl, SSL_CTRL_MODE, Int(SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS), nil)
         guard let serverName else {
             SSL_set_accept_state(ssl)
             return

@@ -37,11 +37,14 @@ final class ClientExchange: RawConnectionHandler, TickSource {
     }
 
     static func run(
-        _ socket: OwnedDescriptor, _ target: HTTPClientTarget, _ options: HTTPClientOptions, _ method: String, _ headers: HTTPHeaders, _ body: [UInt8]
+        _ socket: OwnedDescriptor, _ target: HTTPClientTarget, _ options: HTTPClientOptions, _ method: String, _ headers: HTTPHeaders,
+        _ body: [UInt8]
     ) async throws(WebProblem) -> HTTPClientResponse {
         let context = target.isSecure ? try TLSContext(trusting: options) : nil
         var text = "\(method) \(target.target) HTTP/1.1\r\nhost: \(headers["host"] ?? target.authority)\r\n"
-        for field in headers.fields where !field.isNamed("host") && !field.isNamed("content-length") { text += "\(field.name): \(field.value)\r\n" }
+        for field in headers.fields where !field.isNamed("host") && !field.isNamed("content-length") {
+            text += "\(field.name): \(field.value)\r\n"
+        }
         if !body.isEmpty || ["POST", "PUT", "PATCH"].contains(method) { text += "content-length: \(body.count)\r\n" }
         if headers["connection"] == nil { text += "connection: close\r\n" }
         let request = Array((text + "\r\n").utf8) + body
@@ -88,7 +91,9 @@ final class ClientExchange: RawConnectionHandler, TickSource {
         while true {
             switch HTTPHead.parse(buffered, isResponse: true) {
             case .incomplete:
-                if buffered.count > options.headBytes { finish(.malformed("the response's head is larger than \(options.headBytes) bytes")) }
+                if buffered.count > options.headBytes {
+                    finish(.malformed("the response's head is larger than \(options.headBytes) bytes"))
+                }
                 return
             case .invalid(let reason): return finish(.malformed(reason))
             case .complete(let head):

@@ -71,7 +71,11 @@ final class Exchange {
             let response = await handler.respond(to: request, body: body)
             body.discard()
             let streams: HTTPBodyStream?
-            if case .stream(let stream) = response.body, request.method != "HEAD", response.mayHaveBody { streams = stream } else { streams = nil }
+            if case .stream(let stream) = response.body, request.method != "HEAD", response.mayHaveBody {
+                streams = stream
+            } else {
+                streams = nil
+            }
             WebLoop.post { LoopEngine.shared.exchanges[handle.wsi]?.answer(response, from: writer) }
             guard let streams else { return }
             do {
@@ -133,7 +137,9 @@ extension Exchange {
         var piece: [UInt8]
         if chunks != nil {
             piece = []
-            guard chunks!.decode(bytes, into: &piece) != nil else { return refuseBody(.text("The chunked body is malformed.\n", status: 400)) }
+            guard chunks!.decode(bytes, into: &piece) != nil else {
+                return refuseBody(.text("The chunked body is malformed.\n", status: 400))
+            }
         } else {
             piece = Array(bytes)
         }
@@ -294,14 +300,17 @@ struct RequestShape {
         if isHTTP2 {
             hasNoBody = contentLength == 0 || (contentLength == nil && !carriesBody)
             // libwebsockets does not tell where such a body ends.
-            if contentLength == nil, carriesBody { refuse(.text("An HTTP/2 request with a body needs a Content-Length here.\n", status: 411)) }
+            if contentLength == nil, carriesBody {
+                refuse(.text("An HTTP/2 request with a body needs a Content-Length here.\n", status: 411))
+            }
         } else {
             hasNoBody = !isChunked && (contentLength ?? 0) == 0
             // libwebsockets would take the next request for the body of this one.
             if hasNoBody, contentLength == nil, carriesBody { mustClose = true }
         }
         if let contentLength, contentLength > bodyLimitBytes { refuse(Self.tooLarge(bodyLimitBytes)) }
-        expectsContinue = !isHTTP2 && !hasNoBody && refusal == nil && request.headers["expect"].map { equalsIgnoringCase($0, "100-continue") } == true
+        expectsContinue =
+            !isHTTP2 && !hasNoBody && refusal == nil && request.headers["expect"].map { equalsIgnoringCase($0, "100-continue") } == true
     }
 
     private mutating func refuse(_ response: HTTPResponse) {

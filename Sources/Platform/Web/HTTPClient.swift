@@ -80,7 +80,9 @@ struct HTTPClientTarget: Sendable, Equatable {
         }
         guard let port = portText.map({ UInt16($0) }) ?? (isSecure ? 443 : 80) else { return nil }
         self.port = port
-        guard !host.isEmpty, authority.utf8.allSatisfy({ $0 > 32 && $0 < 127 }), target.utf8.allSatisfy({ $0 > 32 && $0 != 127 }) else { return nil }
+        guard !host.isEmpty, authority.utf8.allSatisfy({ $0 > 32 && $0 < 127 }), target.utf8.allSatisfy({ $0 > 32 && $0 != 127 }) else {
+            return nil
+        }
     }
 }
 

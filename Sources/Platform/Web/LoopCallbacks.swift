@@ -41,7 +41,8 @@ final class ProtocolTable {
     }
 
     func makeHost(_ context: OpaquePointer, name: String, priorKnowledge: Bool) -> OpaquePointer {
-        guard let host = makeHost(context, name: name, options: priorKnowledge ? UInt64(LWS_SERVER_OPTION_H2_PRIOR_KNOWLEDGE) : 0, tls: nil) else {
+        guard let host = makeHost(context, name: name, options: priorKnowledge ? UInt64(LWS_SERVER_OPTION_H2_PRIOR_KNOWLEDGE) : 0, tls: nil)
+        else {
             fatalError("libwebsockets refuses a plain vhost")
         }
         return host
@@ -77,7 +78,8 @@ struct TLSHostFiles {
 
 /// The wake eventfd and the epoll set.
 private func fileCallback(
-    _ wsi: OpaquePointer?, _ reason: lws_callback_reasons, _ user: UnsafeMutableRawPointer?, _ input: UnsafeMutableRawPointer?, _ length: Int
+    _ wsi: OpaquePointer?, _ reason: lws_callback_reasons, _ user: UnsafeMutableRawPointer?, _ input: UnsafeMutableRawPointer?,
+    _ length: Int
 ) -> Int32 {
     guard reason == LWS_CALLBACK_RAW_RX_FILE, let wsi else { return 0 }
     let descriptor = lws_get_socket_fd(wsi)
@@ -87,7 +89,8 @@ private func fileCallback(
 
 /// HTTP connections, HTTP/2 streams and WebSockets.
 private func httpCallback(
-    _ wsi: OpaquePointer?, _ reason: lws_callback_reasons, _ user: UnsafeMutableRawPointer?, _ input: UnsafeMutableRawPointer?, _ length: Int
+    _ wsi: OpaquePointer?, _ reason: lws_callback_reasons, _ user: UnsafeMutableRawPointer?, _ input: UnsafeMutableRawPointer?,
+    _ length: Int
 ) -> Int32 {
     let call = Call(wsi: wsi, reason: reason, user: user, input: input, length: length)
     return WebLoop.assumeIsolated { LoopEngine.shared.handle(call) }

@@ -59,7 +59,8 @@ final class SecureHead: PollSource, Arriving {
             watch.end(stream.descriptor)
             let request = head.request(isSecure: true, remoteAddress: address)
             let opening = Opening(
-                server: server, stream: stream, address: address, request: request, head: head, early: Array(bytes[head.length...]), opener: opener)
+                server: server, stream: stream, address: address, request: request, head: head, early: Array(bytes[head.length...]),
+                opener: opener)
             server.advance(self, to: opening)
             opening.begin()
         }

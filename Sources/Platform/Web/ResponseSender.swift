@@ -149,7 +149,9 @@ final class ResponseSender {
         if contentLength == nil, !bodyless, !isHTTP2 {
             if exchange.request.version == .http11 { isChunked = true } else { closeAfter = true }
         }
-        closeAfter = closeAfter || closing || exchange.request.version == .http10 || response.headers["connection"].map { equalsIgnoringCase($0, "close") } == true
+        closeAfter =
+            closeAfter || closing || exchange.request.version == .http10
+            || response.headers["connection"].map { equalsIgnoringCase($0, "close") } == true
         let capacity = response.headers.fields.reduce(512) { $0 + $1.name.utf8.count + $1.value.utf8.count + 16 }
         // A short body of known length goes out with the head, in one packet.
         var tail: [UInt8] = []
@@ -157,7 +159,9 @@ final class ResponseSender {
         let buffer = UnsafeMutablePointer<UInt8>.allocate(capacity: LoopEngine.headroom + capacity + tail.count)
         defer { buffer.deallocate() }
         let start = buffer + LoopEngine.headroom
-        guard let length = ResponseHead(wsi: wsi, isHTTP2: isHTTP2).encode(response, contentLength: contentLength, isChunked: isChunked, close: closeAfter, into: start, capacity)
+        guard
+            let length = ResponseHead(wsi: wsi, isHTTP2: isHTTP2).encode(
+                response, contentLength: contentLength, isChunked: isChunked, close: closeAfter, into: start, capacity)
         else { return .failed }
         isBlocked = true
         if !tail.isEmpty {
@@ -187,7 +191,10 @@ struct ResponseHead {
     }
 
     /// Returns the length, nil when it does not fit.
-    func encode(_ response: HTTPResponse, contentLength: Int?, isChunked: Bool, close: Bool, into start: UnsafeMutablePointer<UInt8>, _ capacity: Int) -> Int? {
+    func encode(
+        _ response: HTTPResponse, contentLength: Int?, isChunked: Bool, close: Bool, into start: UnsafeMutablePointer<UInt8>,
+        _ capacity: Int
+    ) -> Int? {
         // In a release build the compiler takes the pointers as sent to another isolation; they never leave this call.
         nonisolated(unsafe) var position: UnsafeMutablePointer<UInt8>? = start
         nonisolated(unsafe) let end = start + capacity
@@ -208,7 +215,8 @@ struct ResponseHead {
     // Framing is ours to say; bytes that would end a field early are dropped with the field.
     private func isAllowed(_ field: HTTPField) -> Bool {
         for name in ["content-length", "transfer-encoding", "connection"] where field.isNamed(name) { return false }
-        return !field.name.isEmpty && field.name.utf8.allSatisfy(isTokenByte) && field.value.utf8.allSatisfy { $0 >= 32 && $0 != 127 || $0 == 9 }
+        return !field.name.isEmpty && field.name.utf8.allSatisfy(isTokenByte)
+            && field.value.utf8.allSatisfy { $0 >= 32 && $0 != 127 || $0 == 9 }
     }
 }
 

@@ -47,7 +47,8 @@ package enum WebProblem: Problem, Equatable {
         case .malformed(let what): "The message breaks the protocol: \(what)."
         case .cannotListen(let address, let port, _):
             "Cannot listen on \(address) port \(port). Is another program using it? Choose another with --listen."
-        case .badCertificate(let file, _): "The certificate file \(file) cannot be used. Check that it is PEM and that key and certificate belong together."
+        case .badCertificate(let file, _):
+            "The certificate file \(file) cannot be used. Check that it is PEM and that key and certificate belong together."
         case .cannotConnect(let target): "Cannot connect to \(target)."
         case .timedOut(let seconds): "No answer within \(seconds) seconds."
         case .loopFailed: "The network loop could not start."

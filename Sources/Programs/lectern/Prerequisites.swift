@@ -14,7 +14,8 @@ enum PrerequisiteProblem: Problem {
     var message: String {
         switch self {
         case .notRoot: "Lectern needs root, since it makes namespaces and mounts for the labs. Start it with sudo."
-        case .kernelTooOld(let version): "Lectern needs Linux 5.19 or newer for idmapped mounts under overlays. This machine runs \(version)."
+        case .kernelTooOld(let version):
+            "Lectern needs Linux 5.19 or newer for idmapped mounts under overlays. This machine runs \(version)."
         case .noNodeImage(let path): "The node image is missing (\(path)). “lectern images build” makes it in about a minute."
         case .noAgent(let path): "The program node-agent is missing (\(path)). “make build” builds it."
         case .closedFolder(let path):

@@ -63,7 +63,8 @@ struct Server {
         let labs = LabService(
             client: client, history: StoredLabHistory(database: database), caps: try caps(accounts),
             configuration: LabServiceConfiguration(
-                memoryTotalBytes: MachineFigures.memoryTotalBytes, spec: { (name) async throws(LabProblem) in try labSpec(name, in: library) },
+                memoryTotalBytes: MachineFigures.memoryTotalBytes,
+                spec: { (name) async throws(LabProblem) in try labSpec(name, in: library) },
                 memoryUsedBytes: { await usage(of: kubelet).values.reduce(0) { $0 + $1.memoryBytes } }))
         let reach = try EmbeddedReach(sandboxes: sandboxes) { id in await labs.find(id).map { $0.state == .ended } ?? true }
         let pages = StaticFiles(directory: configuration.publicFiles ?? folder.publicFiles)

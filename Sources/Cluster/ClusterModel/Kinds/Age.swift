@@ -2,7 +2,9 @@
 package import Essentials
 
 package enum Age {
-    package static func text(of object: JSON, at now: Timestamp) -> String { text(since: object["metadata"]?["creationTimestamp"], at: now) }
+    package static func text(of object: JSON, at now: Timestamp) -> String {
+        text(since: object["metadata"]?["creationTimestamp"], at: now)
+    }
 
     package static func text(since time: JSON?, at now: Timestamp) -> String {
         guard let start = time?.string.flatMap(Timestamp.init(rfc3339:)) else { return "<unknown>" }

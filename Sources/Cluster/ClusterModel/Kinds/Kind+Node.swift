@@ -23,11 +23,12 @@ extension Kind {
 private enum NodeCells {
     static func cells(_ node: JSON, at now: Timestamp) -> [JSON] {
         let ready = node["status"]?["conditions"]?.array?.first { $0["type"] == "Ready" }
-        var status = switch ready?["status"]?.string {
-        case "True": "Ready"
-        case nil: "Unknown"
-        default: "NotReady"
-        }
+        var status =
+            switch ready?["status"]?.string {
+            case "True": "Ready"
+            case nil: "Unknown"
+            default: "NotReady"
+            }
         if node["spec"]?["unschedulable"] == true { status += ",SchedulingDisabled" }
         var roles: [String] = []
         for (key, value) in node.metaLabels {

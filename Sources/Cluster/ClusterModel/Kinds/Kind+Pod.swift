@@ -8,7 +8,9 @@ extension Kind {
         columns: [
             Column("Name"), Column("Ready", "The aggregate readiness state of this pod for accepting traffic."),
             Column("Status", "The aggregate status of the containers in this pod."),
-            Column("Restarts", "The number of times the containers in this pod have been restarted and when the last container in this pod has restarted."),
+            Column(
+                "Restarts",
+                "The number of times the containers in this pod have been restarted and when the last container in this pod has restarted."),
             Column("Age"), Column("IP", wide: true), Column("Node", wide: true), Column("Nominated Node", wide: true),
             Column("Readiness Gates", wide: true),
         ],
@@ -23,7 +25,9 @@ extension Kind {
         subresources: [
             Subresource(name: "log", kind: "Pod", version: nil, verbs: ["get"]),
             Subresource(name: "binding", kind: "Binding", version: nil, verbs: ["create"]),
-            Subresource(name: "eviction", kind: "Eviction", version: GroupVersionResource(group: "policy", version: "v1", resource: ""), verbs: ["create"]),
+            Subresource(
+                name: "eviction", kind: "Eviction", version: GroupVersionResource(group: "policy", version: "v1", resource: ""),
+                verbs: ["create"]),
         ],
         gracePeriod: { pod in
             // A pod that runs nowhere has nothing to end.
@@ -121,7 +125,10 @@ enum PodRules {
         let limits = container["resources"]?["limits"]?.strings ?? [:]
         for (resource, text) in container["resources"]?["requests"]?.strings ?? [:] {
             guard let request = Quantity(text), let limit = limits[resource].flatMap(Quantity.init), request > limit else { continue }
-            causes.append(.invalid("\(path).resources.requests", text: text, "must be less than or equal to \(resource) limit of \(limits[resource] ?? "")"))
+            causes.append(
+                .invalid(
+                    "\(path).resources.requests", text: text, "must be less than or equal to \(resource) limit of \(limits[resource] ?? "")"
+                ))
         }
         return causes
     }

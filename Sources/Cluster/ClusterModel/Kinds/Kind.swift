@@ -30,7 +30,9 @@ package struct Kind: Sendable {
     /// The type of the table that describes documents of this kind.
     package var type: String { name }
     package var columns: [Column] = [Column("Name"), Column("Age")]
-    package var cells: @Sendable (JSON, Timestamp) -> [JSON] = { object, now in [JSON(object.metaName), JSON(Age.text(of: object, at: now))] }
+    package var cells: @Sendable (JSON, Timestamp) -> [JSON] = { object, now in
+        [JSON(object.metaName), JSON(Age.text(of: object, at: now))]
+    }
     /// Fields beyond `metadata.name` and `metadata.namespace` that field selectors may name.
     package var selectable: [String] = []
     /// Values that depend on others; runs after the table's defaults.

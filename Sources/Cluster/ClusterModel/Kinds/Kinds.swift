@@ -8,7 +8,8 @@ private func text(_ value: JSON?, or fallback: String = "") -> JSON {
 
 extension Kind {
     package static let namespace = Kind(
-        resource: .namespaces, name: "Namespace", singular: "namespace", shortNames: ["ns"], isNamespaced: false, hasStatus: true, nameRule: .label,
+        resource: .namespaces, name: "Namespace", singular: "namespace", shortNames: ["ns"], isNamespaced: false, hasStatus: true,
+        nameRule: .label,
         columns: [Column("Name"), Column("Status", "The status of the namespace"), Column("Age")],
         cells: { object, now in [JSON(object.metaName), text(object["status"]?["phase"]), JSON(Age.text(of: object, at: now))] },
         selectable: ["status.phase"],
@@ -97,7 +98,8 @@ extension Kind {
                 if name.hasPrefix("limits.") { limits.append(line) } else { requests.append(line) }
             }
             return [
-                JSON(object.metaName), JSON(requests.joined(separator: ", ")), JSON(limits.joined(separator: ", ")), JSON(Age.text(of: object, at: now)),
+                JSON(object.metaName), JSON(requests.joined(separator: ", ")), JSON(limits.joined(separator: ", ")),
+                JSON(Age.text(of: object, at: now)),
             ]
         },
         prepareCreate: { object in
@@ -113,7 +115,8 @@ extension Kind {
     package static let event = Kind(
         resource: .events, name: "Event", singular: "event", shortNames: ["ev"],
         columns: [
-            Column("Last Seen"), Column("Type"), Column("Reason"), Column("Object"), Column("Subobject", wide: true), Column("Source", wide: true),
+            Column("Last Seen"), Column("Type"), Column("Reason"), Column("Object"), Column("Subobject", wide: true),
+            Column("Source", wide: true),
             Column("Message"), Column("First Seen", wide: true), Column("Count", type: "integer", wide: true), Column("Name", wide: true),
         ],
         cells: { object, now in EventCells.cells(object, at: now) },
@@ -144,7 +147,8 @@ enum KeyedData {
             }
         }
         if size > limitBytes {
-            causes.append(FieldCause(reason: "FieldValueTooLong", field: parts[0], message: "Too long: may not be more than \(limitBytes) bytes"))
+            causes.append(
+                FieldCause(reason: "FieldValueTooLong", field: parts[0], message: "Too long: may not be more than \(limitBytes) bytes"))
         }
         return causes
     }

@@ -56,7 +56,9 @@ package struct PodUse: Sendable, Equatable {
     /// What the pod sets aside on its node: requests by resource, and one of `pods`.
     package static func requests(_ pod: JSON) -> [String: Quantity] {
         var result: [String: Quantity] = ["pods": Quantity(1)]
-        for (name, amount) in PodUse(pod).amounts where name.hasPrefix("requests.") { result[String(name.dropFirst("requests.".count))] = amount }
+        for (name, amount) in PodUse(pod).amounts where name.hasPrefix("requests.") {
+            result[String(name.dropFirst("requests.".count))] = amount
+        }
         return result
     }
 }

@@ -53,7 +53,9 @@ package enum JSONPatch {
         case "add": try pointer.add(try value(of: operation), to: &document)
         case "remove": _ = try pointer.remove(from: &document)
         case "replace":
-            guard pointer.get(document) != nil else { throw PatchFailure("replace operation does not apply: doc is missing key: \(path): missing value", isUnprocessable: true) }
+            guard pointer.get(document) != nil else {
+                throw PatchFailure("replace operation does not apply: doc is missing key: \(path): missing value", isUnprocessable: true)
+            }
             try pointer.replace(with: try value(of: operation), in: &document)
         case "test":
             guard (pointer.get(document) ?? .null).isSame(as: operation["value"] ?? .null) else {
@@ -63,7 +65,8 @@ package enum JSONPatch {
             guard let from = operation["from"]?.string else { throw PatchFailure("a \(op) operation has no from") }
             let source = try Pointer(from)
             guard let moved = source.get(document) else {
-                throw PatchFailure("\(op) operation does not apply: doc is missing from path: \(from): missing value", isUnprocessable: true)
+                throw PatchFailure(
+                    "\(op) operation does not apply: doc is missing from path: \(from): missing value", isUnprocessable: true)
             }
             if op == "move" { _ = try source.remove(from: &document) }
             try pointer.add(moved, to: &document)
@@ -114,11 +117,12 @@ private struct Pointer {
     func get(_ document: JSON) -> JSON? {
         var value = document
         for token in tokens {
-            let next: JSON? = switch value {
-            case .object(let members): members[token]
-            case .array(let elements): Int(token).flatMap { elements.indices.contains($0) ? elements[$0] : nil }
-            default: nil
-            }
+            let next: JSON? =
+                switch value {
+                case .object(let members): members[token]
+                case .array(let elements): Int(token).flatMap { elements.indices.contains($0) ? elements[$0] : nil }
+                default: nil
+                }
             guard let next else { return nil }
             value = next
         }
@@ -136,14 +140,18 @@ private struct Pointer {
                     elements.append(value)
                 } else {
                     guard let index = Int(token), (0...elements.count).contains(index) else {
-                        throw PatchFailure("add operation does not apply: Unable to access invalid index: \(token): invalid index referenced", isUnprocessable: true)
+                        throw PatchFailure(
+                            "add operation does not apply: Unable to access invalid index: \(token): invalid index referenced",
+                            isUnprocessable: true)
                     }
                     elements.insert(value, at: index)
                 }
                 parent = .array(elements)
             default: throw missing("add")
             }
-        } whole: { $0 = value }
+        } whole: {
+            $0 = value
+        }
     }
 
     func replace(with value: JSON, in document: inout JSON) throws(PatchFailure) {
@@ -158,7 +166,9 @@ private struct Pointer {
                 parent = .array(elements)
             default: throw missing("replace")
             }
-        } whole: { $0 = value }
+        } whole: {
+            $0 = value
+        }
     }
 
     func remove(from document: inout JSON) throws(PatchFailure) -> JSON? {
@@ -175,7 +185,9 @@ private struct Pointer {
                 parent = .array(elements)
             default: throw missing("remove")
             }
-        } whole: { $0 = .null }
+        } whole: {
+            $0 = .null
+        }
         return removed
     }
 

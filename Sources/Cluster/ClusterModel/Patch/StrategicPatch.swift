@@ -75,7 +75,11 @@ package struct StrategicPatch: Sendable {
     private func mergeMap(_ change: JSON, into current: JSON?, _ shape: ObjectType?) throws(PatchFailure) -> JSON {
         var members = current?.object ?? [:]
         for (key, value) in change.object ?? [:] {
-            if value.isNull { members.removeValue(forKey: key) } else { members[key] = try merge(value, into: members[key] ?? .emptyObject, shape) }
+            if value.isNull {
+                members.removeValue(forKey: key)
+            } else {
+                members[key] = try merge(value, into: members[key] ?? .emptyObject, shape)
+            }
         }
         return .object(members)
     }

@@ -94,12 +94,13 @@ package struct Decoding: Sendable {
     }
 
     private func quantity(_ value: JSON) throws(DecodingFailure) -> JSON {
-        let text: String? = switch value {
-        case .string(let text): text
-        case .integer(let number): String(number)
-        case .number(let number): String(number)
-        default: nil
-        }
+        let text: String? =
+            switch value {
+            case .string(let text): text
+            case .integer(let number): String(number)
+            case .number(let number): String(number)
+            default: nil
+            }
         guard let text, let quantity = Quantity(text) else {
             throw DecodingFailure("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
         }
@@ -117,15 +118,16 @@ package struct Decoding: Sendable {
 
     /// Go's sentence for a value of the wrong type.
     private func mismatch(_ value: JSON, owner: String, goPath: String, expected: String) -> DecodingFailure {
-        let found: String = switch value {
-        case .null: "null"
-        case .bool: "bool"
-        case .integer(let number): expected.hasPrefix("int") ? "number \(number)" : "number"
-        case .number(let number): expected.hasPrefix("int") ? "number \(number)" : "number"
-        case .string: "string"
-        case .array: "array"
-        case .object: "object"
-        }
+        let found: String =
+            switch value {
+            case .null: "null"
+            case .bool: "bool"
+            case .integer(let number): expected.hasPrefix("int") ? "number \(number)" : "number"
+            case .number(let number): expected.hasPrefix("int") ? "number \(number)" : "number"
+            case .string: "string"
+            case .array: "array"
+            case .object: "object"
+            }
         let place = owner.isEmpty ? "Go value" : "Go struct field \(owner).\(goPath)"
         return DecodingFailure("json: cannot unmarshal \(found) into \(place) of type \(expected)")
     }

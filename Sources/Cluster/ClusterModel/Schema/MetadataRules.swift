@@ -13,7 +13,8 @@ package enum MetadataRules {
         if name.isEmpty {
             causes.append(.required("metadata.name", "name or generateName is required"))
         } else {
-            let problems = kind.nameRule == .label ? NameRules.label(name) : kind.nameRule == .path ? pathSegment(name) : NameRules.subdomain(name)
+            let problems =
+                kind.nameRule == .label ? NameRules.label(name) : kind.nameRule == .path ? pathSegment(name) : NameRules.subdomain(name)
             causes += problems.map { .invalid("metadata.name", text: name, $0) }
         }
         for (key, value) in metadata["labels"]?.object ?? [:] {
@@ -29,7 +30,8 @@ package enum MetadataRules {
         if size > annotationsLimitBytes {
             causes.append(
                 FieldCause(
-                    reason: "FieldValueTooLong", field: "metadata.annotations", message: "Too long: may not be more than \(annotationsLimitBytes) bytes"))
+                    reason: "FieldValueTooLong", field: "metadata.annotations",
+                    message: "Too long: may not be more than \(annotationsLimitBytes) bytes"))
         }
         for (index, finalizer) in object.metaFinalizers.enumerated() {
             causes += NameRules.qualifiedName(finalizer).map { .invalid("metadata.finalizers[\(index)]", text: finalizer, $0) }

@@ -66,7 +66,9 @@ package final class TypeTable: Sendable {
     private let parsed = Mutex<[String: ObjectType]>([:])
 
     /// Every type of the built-in kinds.
-    package static let builtIn = TypeTable(texts: [TypesText.meta, TypesText.pod, TypesText.podParts, TypesText.podStatus, TypesText.cluster, TypesText.policy])
+    package static let builtIn = TypeTable(texts: [
+        TypesText.meta, TypesText.pod, TypesText.podParts, TypesText.podStatus, TypesText.cluster, TypesText.policy,
+    ])
 
     package init(texts: [String]) {
         var sources: [Substring: Substring] = [:]
