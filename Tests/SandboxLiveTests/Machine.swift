@@ -51,6 +51,8 @@ enum Host {
             let groups = (try? kernel.readText("/proc/\(process)/cgroup")) ?? ""
             if groups.contains("lectern-\(instance)") { found.append("process \(process)") }
             let mounts = (try? kernel.readText("/proc/\(process)/mountinfo", limitBytes: 1 << 24)) ?? ""
+            let status = (try? kernel.readText("/proc/\(process)/status")) ?? ""
+            if status.contains("State:\tZ") && status.contains("PPid:\t\(getpid())\n") { found.append("uncollected child \(process)") }
             if mounts.contains(state + "/run") { found.append("mounts of process \(process)") }
         }
         if kernel.exists(state) { found.append(state) }
@@ -137,6 +139,7 @@ struct Bench {
             rounds += 1
             try await Task.sleep(for: .milliseconds(50))
         }
+        _ = Host.kernel.collect(process)
         try await sandboxes.remove(namespace: namespace, pod: pod)
         return String(decoding: text, as: UTF8.self)
     }

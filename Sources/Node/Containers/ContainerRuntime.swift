@@ -25,6 +25,9 @@ package struct ContainerRuntime: Sendable {
         disks = PodDisks(paths: paths, kernel: kernel)
     }
 
+    /// On its way into the user namespace crun forks children that it does not wait for; they end as this process' own.
+    private static let programName = "crun"
+
     /// The first crun of the usual places.
     package static func findProgram(kernel: any Kernel) throws(ContainersProblem) -> String {
         for path in ["/usr/local/bin/crun", "/usr/bin/crun"] where kernel.exists(path) { return path }
@@ -84,6 +87,7 @@ package struct ContainerRuntime: Sendable {
                     directory: "/", descriptors: descriptors,
                     controlGroups: controlGroups.directories(plan.namespace, groupName(plan)), startsSession: true))
             let exit = try kernel.wait(crun)
+            kernel.collectOrphans(named: Self.programName)
             guard exit == .exited(0), let process = Int32(try kernel.readText(pod.processFile)) else {
                 failure = "crun: \(exit): " + String(((try? kernel.readText(pod.runtimeLog)) ?? "").suffix(2000))
                 return nil
@@ -125,9 +129,16 @@ package struct ContainerRuntime: Sendable {
             guard try controlGroups.remove(namespace, "\(pod).\(container)") else { return false }
         }
         let place = paths.pod(namespace, pod)
+        collectEnded(in: place)
         try disks.unmountAll(place)
         try lifting { () throws(KernelProblem) in try kernel.removeTree(place.directory) }
         return true
+    }
+
+    /// Collects what ended here as a child of this process: a container's first process, where it was one, and crun's orphans.
+    package func collectEnded(in pod: PodPaths) {
+        if let text = try? kernel.readText(pod.processFile), let process = Int32(text) { _ = kernel.collect(process) }
+        kernel.collectOrphans(named: Self.programName)
     }
 
     package func groupName(_ plan: ContainerPlan) -> String { "\(plan.pod).\(plan.container)" }

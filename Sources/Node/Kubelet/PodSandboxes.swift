@@ -157,6 +157,7 @@ package actor PodSandboxes {
         let slot = groups.existing(namespace)?.slot
         try await threads.run { [self] () throws in
             try killAll(in: namespace)
+            for pod in try kernel.list(paths.group(namespace)) { runtime.collectEnded(in: paths.pod(namespace, pod)) }
             if let slot { try networks.destroyRouter(slot: slot) }
             try Self.untilGone(namespace) { () throws(ContainersProblem) in try groups.destroy(namespace) }
         }

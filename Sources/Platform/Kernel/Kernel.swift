@@ -172,6 +172,8 @@ package protocol Kernel: Sendable {
     func spawn(_ command: Command) throws(KernelProblem) -> Int32
     /// Waits for a child.
     func wait(_ process: Int32) throws(KernelProblem) -> ProcessExit
+    /// Collects ended children named `program` that this process did not start itself: they came to it as orphans.
+    func collectOrphans(named program: String)
     /// A descriptor that becomes readable when the process ends.
     func processDescriptor(_ process: Int32) throws(KernelProblem) -> OwnedDescriptor
     /// A process that is gone is fine.

@@ -57,6 +57,19 @@ extension LinuxKernel {
         return Self.exit(status)
     }
 
+    // Orphans become children of the first thread; what this process starts belongs to the thread that did it.
+    package func collectOrphans(named program: String) {
+        let own = getpid()
+        guard let children = try? read("/proc/self/task/\(own)/children", limitBytes: 1 << 20) else { return }
+        for text in children.split(separator: UInt8(ascii: " ")) {
+            guard let process = Int32(String(decoding: text, as: UTF8.self)),
+                let stat = try? read("/proc/\(process)/stat", limitBytes: 512),
+                String(decoding: stat, as: UTF8.self).contains(" (\(program)) Z ")
+            else { continue }
+            waitpid(process, nil, WNOHANG | 0x4000_0000 /* __WALL */)
+        }
+    }
+
     package func processDescriptor(_ process: Int32) throws(KernelProblem) -> OwnedDescriptor {
         let descriptor = pidfd_open(process, 0)
         guard descriptor >= 0 else { throw Self.failed("pidfd_open", String(process)) }

@@ -287,5 +287,6 @@ extension ScriptedKernel {
     package func signal(_ process: Int32, _ signal: Int32) throws(KernelProblem) {
         if signal == 9 { state.withLock { _ = $0.world.processes.removeValue(forKey: process) } }
     }
+    package func collectOrphans(named program: String) {}
     package func collect(_ process: Int32) -> ProcessExit? { world.processes[process] == nil ? .signalled(9) : nil }
 }
