@@ -89,7 +89,13 @@ static inline pid_t cl_namespace_child(int join_user, uid_t uid, int flags, int 
     if (!failure && uid != 0) {
         if (syscall(SYS_setgroups, 0, NULL) < 0) failure = errno;
         if (!failure && syscall(SYS_setresgid, uid, uid, uid) < 0) failure = errno;
+        // Some systems let only those with CAP_SYS_ADMIN make user namespaces that are worth something (AppArmor's
+        // restriction, unprivileged_userns_clone), so that one capability is kept across the change of ids.
+        prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
         if (!failure && syscall(SYS_setresuid, uid, uid, uid) < 0) failure = errno;
+        struct { uint32_t version; int pid; } header = { 0x20080522, 0 };
+        struct { uint32_t effective, permitted, inheritable; } sets[2] = { { 1u << 21, 1u << 21, 0 }, { 0, 0, 0 } };
+        syscall(SYS_capset, &header, sets);
     }
     if (!failure && unshare(flags) < 0) failure = errno;
     // A change of user ids forgets the signal; and a parent that died before this line sends none.

@@ -124,7 +124,11 @@ package actor PodSandboxes {
         guard let group = groups.existing(plan.namespace) else {
             throw KernelProblem(call: "restart", subject: plan.pod, code: Errno.noEntry)
         }
-        return try await threads.run { [self] () throws in try runtime.start(plan, group: group) }
+        return try await threads.run { [self] () throws in
+            // What a server that was killed had just started must not run beside what is started now.
+            for process in controlGroups.processes(plan.namespace, runtime.groupName(plan)) { try kernel.kill(process, andWaitSeconds: 5) }
+            return try runtime.start(plan, group: group)
+        }
     }
 
     /// Kills a pod and removes all of it. Fine when there is none.
