@@ -73,6 +73,20 @@ import Testing
         #expect(model.text.dropFirst(expected.count).joined().isEmpty)
     }
 
+    @Test func aSnapshotThatIsTooLargeLosesItsColours() {
+        let model = ScreenModel(columns: 40, rows: 8)
+        for index in 0..<319 { model.feed(Array("\u{1B}[38;2;\(index % 255);2;3mx".utf8)) }
+        let full = model.snapshot()
+        let small = model.snapshot(limitBytes: full.count - 1)
+        #expect(small.count < full.count / 4)
+        for (bytes, text) in [(full, model.text), (small, model.text), (model.snapshot(limitBytes: 10), [String](repeating: "", count: 8))] {
+            let other = ScreenModel(columns: 40, rows: 8)
+            other.feed(bytes)
+            #expect(other.text == text)
+            #expect(other.cursor == model.cursor)
+        }
+    }
+
     @Test func brokenUTF8ShowsAsReplacement() {
         let model = ScreenModel(columns: 10, rows: 4)
         model.feed([0xC3, 0x28, 0xFF, 0xE6, 0xBC, 0x0D, 0x0A, 0xED, 0xA0, 0x80, 0xC0, 0x80])

@@ -98,7 +98,8 @@ import Web
     @Test(arguments: [
         "", "garbage\n", "{}\n", "{\"ok\":true}\n\u{0}\u{0}\u{0}\u{0}", "{\"ok\":true}\n\u{7F}\u{7F}\u{7F}\u{7F}",
         "{\"ok\":true}\n\u{0}\u{0}\u{0}\u{1}\u{9}",
-        "{\"ok\":true}\n\u{0}\u{0}\u{0}\u{3}\u{0}\u{0}\u{0}", String(repeating: "x", count: 20_000),
+        "{\"ok\":true}\n\u{0}\u{0}\u{0}\u{3}\u{0}\u{0}\u{0}",
+        "{\"ok\":true}\n\u{0}\u{0}\u{7F}\u{0}\u{1}" + String(repeating: " ", count: 0x7EFF), String(repeating: "x", count: 20_000),
     ]) func hostileAgentsAreCutOff(_ answer: String) async throws {
         let cast = Cast()
         try await TerminalServer.with(cast.nodes(answer: answer)) { port, hub in

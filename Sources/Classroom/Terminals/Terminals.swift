@@ -23,6 +23,8 @@ package enum TerminalLimits {
     package static let answerBytes = 16 << 10
     /// One frame of the agent: a snapshot is the largest.
     package static let agentFrameBytes = (1 << 20) + 64
+    /// One event of the agent.
+    package static let eventBytes = 16 << 10
     /// Output that waits for the browser; above it the agent's stream is not read.
     package static let pageBufferBytes = 512 << 10
     /// Input that waits for the agent; above it the WebSocket is not read.

@@ -28,6 +28,8 @@ package enum AgentLimits {
     package static let inputWindowBytes = 256 << 10
     /// Input that waits for the PTY, of all viewers together; beyond it a viewer that goes on is cut off.
     package static let inputQueueBytes = 1 << 20
+    /// Bytes that repaint a screen; one that needs more comes without colours.
+    package static let snapshotBytes = 1 << 20
     package static let terminals = 16
     package static let viewersPerTerminal = 32
     /// Viewers whose count of applied input is remembered per terminal.

@@ -106,6 +106,6 @@ package struct ScreenHistory {
 
     /// The bytes that paint the screen as it was at the ring's start.
     package func snapshot() -> [UInt8] {
-        (model ?? ScreenModel(columns: first.columns, rows: first.rows)).snapshot()
+        (model ?? ScreenModel(columns: first.columns, rows: first.rows)).snapshot(limitBytes: AgentLimits.snapshotBytes)
     }
 }

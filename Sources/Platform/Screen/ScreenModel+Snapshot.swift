@@ -6,12 +6,24 @@
 extension ScreenModel {
     /// The bytes that make a terminal of the same size look and behave like this screen, whatever it showed before.
     /// To be asked for only where the bytes fed so far end between two sequences.
-    package func snapshot() -> [UInt8] {
+    ///
+    /// A screen that needs more than `limitBytes` comes without its colours, and if that does not help, blank.
+    package func snapshot(limitBytes: Int = .max) -> [UInt8] {
+        for detail in [Detail.full, .text] {
+            let bytes = snapshot(detail)
+            if bytes.count <= limitBytes { return bytes }
+        }
+        return snapshot(.blank)
+    }
+
+    private enum Detail { case full, text, blank }
+
+    private func snapshot(_ detail: Detail) -> [UInt8] {
         var output = "\u{1B}c"
         if let hidden {
-            output += paint(hidden) + place(hidden.saved) + state(of: hidden.saved) + "\u{1B}[?1049h\u{1B}(B\u{1B})B\u{0F}\u{1B}[0m"
+            output += paint(hidden, detail) + place(hidden.saved) + state(of: hidden.saved) + "\u{1B}[?1049h\u{1B}(B\u{1B})B\u{0F}\u{1B}[0m"
         }
-        output += paint(page)
+        output += paint(page, detail)
         if page.saved != Cursor() { output += state(of: page.saved) + place(page.saved) + "\u{1B}7\u{1B}(B\u{1B})B\u{0F}\u{1B}[0m" }
         let usual = Self.usualTabs(columns)
         if tabs.prefix(columns) != usual[...] {
@@ -57,14 +69,15 @@ extension ScreenModel {
     }
 
     /// All lines that are not blank, each from its first column on, on a screen that is blank.
-    private func paint(_ page: Page) -> String {
+    private func paint(_ page: Page, _ detail: Detail) -> String {
+        if detail == .blank { return "" }
         var output = ""
         var look = Look()
         for (row, line) in page.lines.enumerated() {
             guard let last = line.lastIndex(where: { $0 != Cell() }) else { continue }
             output += "\u{1B}[\(row + 1);1H"
             for cell in line[0...last] where cell.width > 0 {
-                if cell.look != look {
+                if cell.look != look, detail == .full {
                     look = cell.look
                     output += "\u{1B}[\(look.codes)m"
                 }
