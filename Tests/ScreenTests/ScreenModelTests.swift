@@ -79,7 +79,8 @@ import Testing
         let full = model.snapshot()
         let small = model.snapshot(limitBytes: full.count - 1)
         #expect(small.count < full.count / 4)
-        for (bytes, text) in [(full, model.text), (small, model.text), (model.snapshot(limitBytes: 10), [String](repeating: "", count: 8))] {
+        for (bytes, text) in [(full, model.text), (small, model.text), (model.snapshot(limitBytes: 10), [String](repeating: "", count: 8))]
+        {
             let other = ScreenModel(columns: 40, rows: 8)
             other.feed(bytes)
             #expect(other.text == text)

@@ -98,7 +98,8 @@ internal import Web
                 case .frame(let frame):
                     guard let socket else { return }
                     // Only what the protocol knows is passed on, whatever the node says.
-                    guard let type = frame.first, type <= 0x02, type == 0x01 ? frame.count <= TerminalLimits.eventBytes : frame.count >= 9 else {
+                    guard let type = frame.first, type <= 0x02, type == 0x01 ? frame.count <= TerminalLimits.eventBytes : frame.count >= 9
+                    else {
                         throw .agentMisbehaved("a frame of type \(frame.first ?? 0)")
                     }
                     hub.bytesToPages += frame.count
