@@ -98,6 +98,13 @@ struct SourceTree: Sendable {
 
     func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path) }
 
+    /// README.md and the like, and all of docs/, by their paths.
+    var documents: [String] {
+        let top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+        let docs = FileManager.default.enumerator(atPath: root.appendingPathComponent("docs").path)
+        return top + (docs?.compactMap { $0 as? String } ?? []).filter { $0.hasSuffix(".md") }.sorted().map { "docs/\($0)" }
+    }
+
     private static func files(under folder: String, of root: URL) -> [SourceFile] {
         let base = root.appendingPathComponent(folder)
         guard let walk = FileManager.default.enumerator(atPath: base.path) else { return [] }
