@@ -289,6 +289,27 @@ def terminal_speed(run):
     run.wait_no_labs()
 
 
+def idle_terminals(run):
+    """Pages that only look: ten shells on a node, a dozen pages at each, from addresses of their own."""
+    wanted = run.count(2000)
+    before = machine.pss(run.pid)
+    terminals = []
+    while len(terminals) < wanted:
+        lab = run.create()
+        run.admin.wait_ready(lab)
+        for node in ("node1", "node2"):
+            for index in range(min(120, wanted - len(terminals))):
+                source = f"127.0.{len(terminals) // 200 + 1}.1"
+                terminals.append(Terminal(run.server, run.admin, lab, node, str(index % 10 + 1), source=source))
+    time.sleep(3)
+    after = machine.pss(run.pid)
+    for terminal in terminals:
+        terminal.close()
+    yield (
+        f"server memory with {len(terminals)} idle terminals open (PSS)", "≤ 150 MB",
+        f"{mb(after)} ({mb(before)} before, {(after - before) / len(terminals) / 1e3:.1f} kB each)", after <= 150e6)
+
+
 def echo(terminal, count):
     terminal.type("cat > /dev/null\n")
     time.sleep(0.3)
@@ -367,4 +388,4 @@ def ports(run):
     run.wait_no_labs()
 
 
-ALL = [idle_server, pages, starts, fifty_at_once, terminal_speed, ports, hundred_idle]
+ALL = [idle_server, pages, starts, fifty_at_once, terminal_speed, idle_terminals, ports, hundred_idle]

@@ -13,8 +13,8 @@ import time
 class WebSocket:
     """A client's end, blocking. Frames are masked with zeros, which is allowed and costs nothing."""
 
-    def __init__(self, port, path, cookies, protocol, timeout=30):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port, path, cookies, protocol, timeout=30, source="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray(1 << 20)
         self.view = memoryview(self.buffer)
@@ -102,12 +102,12 @@ class Terminal(WebSocket):
 
     ACK_BYTES = 256 << 10
 
-    def __init__(self, server, person, lab, node="node1", name="1", columns=120, rows=40):
+    def __init__(self, server, person, lab, node="node1", name="1", columns=120, rows=40, source="127.0.0.1"):
         viewer = os.urandom(8).hex()
         super().__init__(
             server.port,
             f"/api/v1/labs/{lab}/nodes/{node}/terminals/{name}?columns={columns}&rows={rows}&viewer={viewer}",
-            person.cookies, "lectern.terminal.v1",
+            person.cookies, "lectern.terminal.v1", source=source,
         )
         self.offset = self.acknowledged = 0
         self.tail = b""
