@@ -39,7 +39,8 @@ package final class Kubelet: Sendable {
     private let clock: any WallClock
     private let pods: Informer
     private let namespaces: Informer
-    private let workers = Mutex<[String: PodWorker]>([:])
+    /// By the uid of the pod, with whether it may have anything on this machine.
+    private let workers = Mutex<[String: (worker: PodWorker, hasSandbox: Bool)]>([:])
     private let logger = Logger(label: "kubelet")
 
     package init(settings: KubeletSettings, client: ClusterClient, sandboxes: PodSandboxes, clock: any WallClock = SystemClock())
@@ -94,10 +95,10 @@ package final class Kubelet: Sendable {
             pod: pod,
             surroundings: WorkerSurroundings(
                 settings: settings, client: client, sandboxes: sandboxes, readiness: readiness, recorder: recorder, clock: clock,
-                isLastOfDyingNamespace: { [weak self] namespace, uid in await self?.isLast(uid, of: namespace) ?? false }))
+                isLastOfDyingNamespace: { [weak self] namespace, uid in self?.isLast(uid, of: namespace) ?? false }))
         let predecessor = workers.withLock { workers in
-            defer { workers[uid] = worker }
-            return workers.values.first { $0.namespace == worker.namespace && $0.name == worker.name }
+            defer { workers[uid] = (worker, true) }
+            return workers.values.map(\.worker).first { $0.namespace == worker.namespace && $0.name == worker.name }
         }
         let isAdopted = adopted.contains(uid)
         group.addTask {
@@ -107,15 +108,19 @@ package final class Kubelet: Sendable {
         worker.send(.pod(pod))
     }
 
-    private func worker(uid: String) -> PodWorker? { workers.withLock { $0[uid] } }
+    private func worker(uid: String) -> PodWorker? { workers.withLock { $0[uid]?.worker } }
 
     private func worker(namespace: String, pod: String) -> PodWorker? {
-        workers.withLock { workers in workers.values.first { $0.namespace == namespace && $0.name == pod } }
+        workers.withLock { workers in workers.values.map(\.worker).first { $0.namespace == namespace && $0.name == pod } }
     }
 
-    private func isLast(_ uid: String, of namespace: String) async -> Bool {
-        guard namespaces.item(name: namespace)?.isBeingDeleted ?? true else { return false }
-        return !workers.withLock { workers in workers.values.contains { $0.namespace == namespace && $0.uid != uid } }
+    // Two pods that go at the same time must not each take the other for still there: what is noted and what is asked is one step.
+    private func isLast(_ uid: String, of namespace: String) -> Bool {
+        let isLast = workers.withLock { workers in
+            workers[uid]?.hasSandbox = false
+            return !workers.values.contains { $0.worker.namespace == namespace && $0.hasSandbox }
+        }
+        return isLast && namespaces.item(name: namespace)?.isBeingDeleted ?? true
     }
 
     // Removes sandboxes that no Pod claims; answers with the uids of the Pods whose sandboxes are here.
@@ -151,7 +156,7 @@ package final class Kubelet: Sendable {
     }
 
     private func removeGroupIfUnused(_ namespace: String) async {
-        guard !workers.withLock({ workers in workers.values.contains { $0.namespace == namespace } }) else { return }
+        guard !workers.withLock({ workers in workers.values.contains { $0.worker.namespace == namespace && $0.hasSandbox } }) else { return }
         do { try await sandboxes.removeGroup(namespace) } catch {
             logger.error("sandboxes of a namespace not removed", metadata: ["namespace": "\(namespace)", "cause": "\(error)"])
         }

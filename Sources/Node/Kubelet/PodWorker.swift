@@ -17,7 +17,7 @@ struct WorkerSurroundings: Sendable {
     let recorder: EventRecorder
     let clock: any WallClock
     /// Whether the namespace of a pod just removed is to be given up as well: it goes, and no other pod is in it.
-    let isLastOfDyingNamespace: @Sendable (_ namespace: String, _ uid: String) async -> Bool
+    let isLastOfDyingNamespace: @Sendable (_ namespace: String, _ uid: String) -> Bool
 }
 
 final class PodWorker: Sendable {
@@ -221,7 +221,7 @@ final class PodWorker: Sendable {
         while !Task.isCancelled {
             do {
                 try await surroundings.sandboxes.remove(namespace: namespace, pod: name)
-                if await surroundings.isLastOfDyingNamespace(namespace, uid) { try await surroundings.sandboxes.removeGroup(namespace) }
+                if surroundings.isLastOfDyingNamespace(namespace, uid) { try await surroundings.sandboxes.removeGroup(namespace) }
                 return
             } catch {
                 // What cannot be removed must not be forgotten: the Pod stays "Terminating" and it is tried again.
