@@ -12,7 +12,7 @@ import { bytesWords, duration, plural } from "./words.js";
  */
 export const capTitle = name => {
   const words = name.replace(/MiB|Millis|Bytes$|Minutes$|Seconds$|Percent$/g, "").replace(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase();
-  return (words.charAt(0).toUpperCase() + words.slice(1)).replace(/\bcpu\b/gi, "CPU").replace(/\bpids\b/gi, "processes");
+  return (words.charAt(0).toUpperCase() + words.slice(1)).replace(/\bcpu\b/gi, "CPU").replace(/^Pids\b/, "Processes").replace(/\bpids\b/g, "processes");
 };
 
 /** @param {number} value @param {Cap} cap */
