@@ -142,6 +142,7 @@ class Server:
         self.workshops = workshops
         self.process = None
         self.instance = None
+        self.log = None
         self.url = f"http://localhost:{self.port}"
 
     def write_config(self):
@@ -176,6 +177,8 @@ class Server:
         self.process.wait()
 
     def stop(self):
+        if self.log:
+            self.log.close()
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -199,14 +202,18 @@ class Server:
 
     def destroy(self):
         """Ends every lab, stops the server and erases its state."""
-        if self.process and self.process.poll() is None:
-            admin = self.admin()
-            for lab in admin.get("/api/v1/labs?all=1").json["labs"]:
-                if lab["state"] != "ending":
-                    admin.request("DELETE", f"/api/v1/labs/{lab['id']}")
-            wait_until(lambda: not admin.get("/api/v1/labs?all=1").json["labs"], 60, "all labs ending")
-            self.stop()
+        self.destroy_labs()
+        self.stop()
         shutil.rmtree(self.state, ignore_errors=True)
+
+    def destroy_labs(self):
+        if not self.process or self.process.poll() is not None:
+            return
+        admin = self.admin()
+        for lab in admin.get("/api/v1/labs?all=1").json["labs"]:
+            if lab["state"] != "ending":
+                admin.request("DELETE", f"/api/v1/labs/{lab['id']}")
+        wait_until(lambda: not admin.get("/api/v1/labs?all=1").json["labs"], 60, "all labs ending")
 
 
 def traces(server):

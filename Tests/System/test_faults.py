@@ -166,3 +166,49 @@ def test_the_stock_kubectl_sees_every_lab(own_server, tmp_path):
     assert "Started" in run_kubectl("get", "events", "-n", f"lab-{lab['id']}")
     run_kubectl("logs", "node1", "-n", f"lab-{lab['id']}")
     assert "Ready" in run_kubectl("get", "nodes")
+
+
+def test_a_full_disk_is_said_and_survived(own_server):
+    server = own_server()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m,mode=711", "lectern-test", str(server.state)], check=True)
+    try:
+        server.start()
+        person = Person(server)
+        filler = server.state / "filler"
+        with open(filler, "wb") as file:
+            try:
+                while True:
+                    file.write(b"\0" * 65536)
+                    file.flush()
+            except OSError:
+                pass
+        answer = person.post("/api/v1/labs", {"workshop": "linux-terminal"})
+        if answer.status == 201:
+            lab = answer.json["id"]
+            wait_until(lambda: person.get(f"/api/v1/labs/{lab}").json["state"] == "failed", 20, "the lab failing")
+            words = person.get(f"/api/v1/labs/{lab}").json["message"]
+        else:
+            assert answer.status in (500, 503), answer.text
+            words = answer.json["detail"]
+        assert "disk" in words.lower() or "orchestrator" in words.lower(), words
+        assert server.answers()
+        filler.unlink()
+        server.destroy_labs()
+        person.start_lab("linux-terminal")
+    finally:
+        server.destroy_labs()
+        server.stop()
+        subprocess.run(["umount", str(server.state)], check=True)
+        server.process = None
+
+
+def test_a_missing_program_is_named(own_server):
+    server = own_server()
+    server.write_config()
+    # In a mount namespace of its own, where no program is installed.
+    hide = "mount -t tmpfs none /usr/local/bin && mount -t tmpfs none /usr/bin"
+    result = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f'{hide}; exec "$@"', "sh", str(PROGRAM), "serve", "--config", str(server.config)],
+        capture_output=True, text=True, timeout=30,
+    )
+    assert result.returncode != 0 and "crun" in result.stderr, result.stderr

@@ -8,6 +8,7 @@ enum PrerequisiteProblem: Problem {
     case kernelTooOld(String)
     case noNodeImage(String)
     case noAgent(String)
+    case noProgram(String, package: String)
     case closedFolder(String)
 
     var reason: String { "PrerequisiteMissing" }
@@ -17,6 +18,7 @@ enum PrerequisiteProblem: Problem {
         case .kernelTooOld(let version):
             "Lectern needs Linux 5.19 or newer for idmapped mounts under overlays. This machine runs \(version)."
         case .noNodeImage(let path): "The node image is missing (\(path)). “lectern images build” makes it in about a minute."
+        case .noProgram(let name, let package): "The program \(name) is not installed. Install the package “\(package)”; “make serve” does."
         case .noAgent(let path): "The program node-agent is missing (\(path)). “make build” builds it."
         case .closedFolder(let path):
             "The users of the labs cannot pass through \(path), where the state folder lies. “chmod o+x \(path)” lets them, or choose "
@@ -34,6 +36,10 @@ enum Prerequisites {
         let image = configuration.imagesPath + "/lectern/node/rootfs"
         guard access(image, R_OK) == 0 else { throw .noNodeImage(image) }
         guard access(agent, X_OK) == 0 else { throw .noAgent(agent) }
+        for (name, package) in [("crun", "crun"), ("mkfs.ext4", "e2fsprogs"), ("nft", "nftables")] {
+            let places = ["/usr/local/bin/", "/usr/bin/", "/usr/sbin/", "/sbin/", "/bin/"]
+            guard places.contains(where: { access($0 + name, X_OK) == 0 }) else { throw .noProgram(name, package: package) }
+        }
         try open(state: configuration.state)
     }
 
