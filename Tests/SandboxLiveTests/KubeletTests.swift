@@ -128,31 +128,33 @@ extension SandboxLiveTests {
         }
 
         @Test func aNamespaceLeavesNothingWhicheverOfItsPodsGoesLast() async throws {
-        try await Cluster.with { cluster in
-            for round in 0..<6 {
-                let namespace = "lab-\(round)"
-                try await cluster.makeNamespace(namespace)
-                for name in ["node1", "node2", "node3"] { try await cluster.pod(name, namespace: namespace, "exec sleep infinity") }
-                for name in ["node1", "node2", "node3"] { try await cluster.wait(name, namespace: namespace, "ready") { $0.isPodReady } }
-                // Half of the times the namespace goes first, half of the times it outlives its pods for a moment.
-                if round.isMultiple(of: 2) { try await cluster.client.delete(.namespaces, name: namespace) }
-                try await withThrowingTaskGroup(of: Void.self) { group in
+            try await Cluster.with { cluster in
+                for round in 0..<6 {
+                    let namespace = "lab-\(round)"
+                    try await cluster.makeNamespace(namespace)
+                    for name in ["node1", "node2", "node3"] { try await cluster.pod(name, namespace: namespace, "exec sleep infinity") }
                     for name in ["node1", "node2", "node3"] {
-                        group.addTask { try await cluster.client.delete(.pods, namespace: namespace, name: name) }
+                        try await cluster.wait(name, namespace: namespace, "ready") { $0.isPodReady }
                     }
-                    try await group.waitForAll()
+                    // Half of the times the namespace goes first, half of the times it outlives its pods for a moment.
+                    if round.isMultiple(of: 2) { try await cluster.client.delete(.namespaces, name: namespace) }
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for name in ["node1", "node2", "node3"] {
+                            group.addTask { try await cluster.client.delete(.pods, namespace: namespace, name: name) }
+                        }
+                        try await group.waitForAll()
+                    }
+                    for name in ["node1", "node2", "node3"] { try await cluster.wait(name, namespace: namespace, "gone") { $0.isNull } }
+                    if !round.isMultiple(of: 2) { try await cluster.client.delete(.namespaces, name: namespace) }
+                    for _ in 0..<500 where Host.kernel.exists(cluster.bench.sandboxes.paths.group(namespace)) {
+                        try await Task.sleep(for: .milliseconds(10))
+                    }
+                    #expect(!Host.kernel.exists(cluster.bench.sandboxes.paths.group(namespace)))
                 }
-                for name in ["node1", "node2", "node3"] { try await cluster.wait(name, namespace: namespace, "gone") { $0.isNull } }
-                if !round.isMultiple(of: 2) { try await cluster.client.delete(.namespaces, name: namespace) }
-                for _ in 0..<500 where Host.kernel.exists(cluster.bench.sandboxes.paths.group(namespace)) {
-                    try await Task.sleep(for: .milliseconds(10))
-                }
-                #expect(!Host.kernel.exists(cluster.bench.sandboxes.paths.group(namespace)))
             }
         }
-    }
 
-    @Test func aContainerThatEndsIsStartedAgainWithItsFiles() async throws {
+        @Test func aContainerThatEndsIsStartedAgainWithItsFiles() async throws {
             try await Cluster.with { cluster in
                 try await cluster.makeNamespace("lab-a")
                 try await cluster.pod("node1", "if test -e /kept; then exec sleep infinity; fi; touch /kept; exit 3")

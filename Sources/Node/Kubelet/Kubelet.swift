@@ -156,7 +156,9 @@ package final class Kubelet: Sendable {
     }
 
     private func removeGroupIfUnused(_ namespace: String) async {
-        guard !workers.withLock({ workers in workers.values.contains { $0.worker.namespace == namespace && $0.hasSandbox } }) else { return }
+        guard !workers.withLock({ workers in workers.values.contains { $0.worker.namespace == namespace && $0.hasSandbox } }) else {
+            return
+        }
         do { try await sandboxes.removeGroup(namespace) } catch {
             logger.error("sandboxes of a namespace not removed", metadata: ["namespace": "\(namespace)", "cause": "\(error)"])
         }

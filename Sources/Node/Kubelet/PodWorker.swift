@@ -29,8 +29,8 @@ final class PodWorker: Sendable {
     let namespace: String
     let name: String
     let uid: String
-    private let surroundings: WorkerSurroundings
-    private let pod: Mutex<JSON>
+    let surroundings: WorkerSurroundings
+    let pod: Mutex<JSON>
     private let inputs: AsyncStream<Input>
     private let input: AsyncStream<Input>.Continuation
     private let log: Mutex<ContainerLog?>
@@ -257,77 +257,5 @@ final class PodWorker: Sendable {
                 logger.warning("pod object not removed", metadata: ["pod": "\(namespace)/\(name)", "cause": "\(error)"])
             }
         }
-    }
-
-    private func watchHealth(process: Int32?) async {
-        let pod = pod.withLock { $0 }
-        if PodPlan.isAgent(pod) {
-            var wait = 5
-            while !Task.isCancelled {
-                if await surroundings.sandboxes.asksAgent(namespace: namespace, pod: name, readiness: surroundings.readiness) {
-                    return send(.event(.ready(true)))
-                }
-                guard let process, surroundings.sandboxes.kernel.exists("/proc/\(process)") else { return }
-                try? await Task.sleep(for: .milliseconds(wait))
-                wait = min(wait * 2, 1000)
-            }
-            return
-        }
-        let container = pod["spec"]?["containers"]?[0] ?? .null
-        let ports = container["ports"]?.array ?? []
-        await withDiscardingTaskGroup { group in
-            if let probe = Probe(container["readinessProbe"], ports: ports) {
-                group.addTask { [self] in
-                    await ask(probe, process: process, container: container, startsHealthy: false) { send(.event(.ready($0))) }
-                }
-            } else {
-                send(.event(.ready(true)))
-            }
-            if let probe = Probe(container["livenessProbe"], ports: ports) {
-                group.addTask { [self] in
-                    await ask(probe, process: process, container: container, startsHealthy: true) { healthy in
-                        if !healthy { send(.event(.unhealthy("Liveness probe failed"))) }
-                    }
-                }
-            }
-        }
-    }
-
-    private func ask(_ probe: Probe, process: Int32?, container: JSON, startsHealthy: Bool, _ tell: @Sendable (Bool) -> Void) async {
-        var counter = ProbeCounter(probe, startsHealthy: startsHealthy)
-        try? await Task.sleep(for: .seconds(probe.initialDelaySeconds))
-        while !Task.isCancelled, let process, surroundings.sandboxes.kernel.exists("/proc/\(process)") {
-            let answer = await surroundings.sandboxes.answers(
-                probe, namespace: namespace, pod: name, container: container["name"]?.string ?? "", readiness: surroundings.readiness)
-            if let verdict = counter.note(answer) { tell(verdict) }
-            try? await Task.sleep(for: .seconds(probe.periodSeconds))
-        }
-    }
-}
-
-/// Decodes the standard alphabet of RFC 4648, as Secrets carry their data; what is no base64 decodes to nothing.
-enum Base64 {
-    static func decode(_ text: String) -> [UInt8] {
-        var output: [UInt8] = []
-        var bits: UInt32 = 0
-        var count = 0
-        for byte in text.utf8 where byte != UInt8(ascii: "=") && byte != UInt8(ascii: "\n") {
-            let value: UInt8
-            switch byte {
-            case 65...90: value = byte - 65
-            case 97...122: value = byte - 71
-            case 48...57: value = byte + 4
-            case 43: value = 62
-            case 47: value = 63
-            default: return []
-            }
-            bits = bits << 6 | UInt32(value)
-            count += 6
-            if count >= 8 {
-                count -= 8
-                output.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
-            }
-        }
-        return output
     }
 }
