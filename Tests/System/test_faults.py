@@ -105,10 +105,10 @@ def test_a_state_directory_of_a_newer_version_is_left_alone(own_server):
 
 def test_bad_configurations_name_line_and_nearest_key(tmp_path):
     for text, words in [
-        ("lisen: 127.0.0.1:8080\n", [":1:", "listen"]),
-        ("caps:\n  nodesPerLab: 99\n", [":2:", "nodesPerLab"]),
-        ("caps: [\n", ["lectern.yaml:"]),
-        ("listen: nowhere\n", [":1:"]),
+        ("lisen: 127.0.0.1:8080\n", ["line 1", "listen"]),
+        ("caps:\n  nodesPerLab: 99\n", ["line 2", "nodesPerLab"]),
+        ("caps: [\n", ["lectern.yaml, line"]),
+        ("listen: nowhere\n", ["line 1"]),
     ]:
         path = tmp_path / "lectern.yaml"
         path.write_text(text)
