@@ -101,6 +101,27 @@ import Testing
         #expect(await readiness.wait(for: reader))
     }
 
+    @Test func aHandlerThatPausesIsCalledAgainLater() async throws {
+        let readiness = try Readiness()
+        let (reader, writer) = try kernel.makePipe()
+        try kernel.send([1, 2, 3], to: writer)
+        let stream = AsyncStream<UInt8> { continuation in
+            _ = try? readiness.watch(reader) {
+                guard let byte = (try? kernel.receive(from: reader, limitBytes: 1))??.first else { return .stop }
+                continuation.yield(byte)
+                if byte == 3 {
+                    continuation.finish()
+                    return .stop
+                }
+                return .pause(milliseconds: 5)
+            }
+        }
+        var bytes: [UInt8] = []
+        for await byte in stream { bytes.append(byte) }
+        #expect(bytes == [1, 2, 3])
+        _ = writer
+    }
+
     @Test func unixSocketsMayHaveLongPaths() throws {
         try withDirectory { directory in
             let deep = directory + "/" + String(repeating: "d", count: 120)

@@ -68,4 +68,11 @@ import Testing
             #expect(String(decoding: bytes, as: UTF8.self) == "early\nlate\n")
         }
     }
+
+    @Test func whoPrintsTooMuchWaitsForTheNextSecond() {
+        var pace = ContainerLog.Pace()
+        #expect(pace.note(ContainerLog.limitBytesPerSecond - 1, at: 100) == nil)
+        #expect(pace.note(1, at: 100.25) == 750)
+        #expect(pace.note(10, at: 101.1) == nil)
+    }
 }

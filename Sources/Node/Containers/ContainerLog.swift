@@ -31,6 +31,27 @@ package final class ContainerLog: Sendable {
     /// A reader that is further behind than this many chunks loses some.
     private static let followLimitChunks = 256
 
+    /// What a pipe may bring in a second; a container that prints more waits. A thread and a disk are shared by all.
+    package static let limitBytesPerSecond = 1 << 20
+
+    /// Counts what came in a second.
+    package struct Pace: Sendable {
+        private var start = 0.0
+        private var bytes = 0
+        package init() {}
+
+        /// Milliseconds to wait when it was too much.
+        package mutating func note(_ count: Int, at now: Double) -> Int? {
+            if now - start >= 1 {
+                start = now
+                bytes = 0
+            }
+            bytes += count
+            guard bytes >= ContainerLog.limitBytesPerSecond else { return nil }
+            return max(1, Int((start + 1 - now) * 1000))
+        }
+    }
+
     private struct State {
         var file: OwnedDescriptor?
         var size = 0
@@ -55,10 +76,12 @@ package final class ContainerLog: Sendable {
     package func follow(_ pod: PodPaths, on readiness: Readiness) throws(KernelProblem) {
         for (pipe, stream) in [(pod.output, "stdout"), (pod.errors, "stderr")] {
             let descriptor = try kernel.openFIFO(pipe, blocking: false)
+            let pace = Mutex(Pace())
             let watch = try readiness.watch(descriptor) { [weak self] in
-                guard let self, let bytes = try? kernel.receive(from: descriptor, limitBytes: 65536) else { return self != nil }
+                guard let self else { return .stop }
+                guard let bytes = try? kernel.receive(from: descriptor, limitBytes: 65536) else { return .again }
                 append(bytes, stream: stream)
-                return true
+                return pace.withLock { $0.note(bytes.count, at: monotonicSeconds()) }.map { .pause(milliseconds: $0) } ?? .again
             }
             state.withLock { $0.watches.append(watch) }
         }

@@ -11,9 +11,19 @@ package final class Readiness: Sendable {
 
     private struct Watch: Sendable {
         let descriptor: OwnedDescriptor
-        let handler: @Sendable () -> Bool
+        let events: UInt32
+        let handler: @Sendable () -> Next
     }
 
+    /// What a handler wants after it ran.
+    package enum Next: Sendable {
+        case again
+        case stop
+        /// Not to be called for a while, whatever is there to read.
+        case pause(milliseconds: Int)
+    }
+
+    /// Starts the thread, which lives as long as the process.
     package init() throws(KernelProblem) {
         let number = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard number >= 0 else { throw LinuxKernel.failed("epoll_create", "") }
@@ -24,19 +34,20 @@ package final class Readiness: Sendable {
         pthread_detach(thread)
     }
 
-    /// Calls `handler` on the thread whenever `descriptor` is readable or closed by the other side, until it returns false.
+    /// Calls `handler` on the thread whenever `descriptor` is readable or closed by the other side, until it wants to stop.
     /// It must not block. The descriptor is kept open meanwhile.
     @discardableResult
-    package func watch(_ descriptor: OwnedDescriptor, writable: Bool = false, _ handler: @escaping @Sendable () -> Bool)
+    package func watch(_ descriptor: OwnedDescriptor, writable: Bool = false, _ handler: @escaping @Sendable () -> Next)
         throws(KernelProblem) -> UInt64
     {
+        let events = writable ? EPOLLOUT.rawValue : EPOLLIN.rawValue | EPOLLRDHUP.rawValue
         let identifier = next.withLock { value in
             defer { value += 1 }
             return value
         }
-        watched.withLock { $0[identifier] = Watch(descriptor: descriptor, handler: handler) }
+        watched.withLock { $0[identifier] = Watch(descriptor: descriptor, events: events, handler: handler) }
         var event = epoll_event()
-        event.events = writable ? EPOLLOUT.rawValue : EPOLLIN.rawValue | EPOLLRDHUP.rawValue
+        event.events = events
         event.data.u64 = identifier
         guard epoll_ctl(poll.number, EPOLL_CTL_ADD, descriptor.number, &event) == 0 else {
             let problem = LinuxKernel.failed("epoll_ctl", "")
@@ -62,7 +73,7 @@ package final class Readiness: Sendable {
                 do throws(KernelProblem) {
                     let identifier = try watch(descriptor, writable: writable) {
                         wait.finish(true)
-                        return false
+                        return .stop
                     }
                     // Cancelled before the watch was there to be cancelled.
                     if !wait.watching(identifier) { cancel(identifier) }
@@ -82,8 +93,13 @@ package final class Readiness: Sendable {
 
     fileprivate func run() {
         var events = [epoll_event](repeating: epoll_event(), count: 64)
+        var paused: [(due: Double, identifier: UInt64)] = []
         while true {
-            let count = epoll_wait(poll.number, &events, 64, -1)
+            let now = monotonicSeconds()
+            for entry in paused where entry.due <= now { listen(entry.identifier, isPaused: false) }
+            paused.removeAll { $0.due <= now }
+            let timeout = paused.map { Int32(($0.due - now) * 1000) + 1 }.min() ?? -1
+            let count = epoll_wait(poll.number, &events, 64, timeout)
             if count < 0 {
                 if errno == EINTR { continue }
                 return
@@ -91,9 +107,23 @@ package final class Readiness: Sendable {
             for event in events[0..<Int(count)] {
                 let identifier = event.data.u64
                 guard let watch = watched.withLock({ $0[identifier] }) else { continue }
-                if !watch.handler() { cancel(identifier) }
+                switch watch.handler() {
+                case .again: break
+                case .stop: cancel(identifier)
+                case .pause(let milliseconds):
+                    listen(identifier, isPaused: true)
+                    paused.append((monotonicSeconds() + Double(milliseconds) / 1000, identifier))
+                }
             }
         }
+    }
+
+    private func listen(_ identifier: UInt64, isPaused: Bool) {
+        guard let watch = watched.withLock({ $0[identifier] }) else { return }
+        var event = epoll_event()
+        event.events = isPaused ? 0 : watch.events
+        event.data.u64 = identifier
+        epoll_ctl(poll.number, EPOLL_CTL_MOD, watch.descriptor.number, &event)
     }
 }
 
