@@ -104,9 +104,11 @@ extension LinuxKernel {
     /// Orphans of the processes started here come back to this process instead of PID 1, so that it learns how they ended;
     /// and writing to a pipe that nobody reads is an error, not the end.
     package static func prepareProcess() {
-        _ = cl_prctl(PR_SET_CHILD_SUBREAPER, 1)
+        adoptsOrphans(true)
         Glibc.signal(SIGPIPE, SIG_IGN)
     }
+
+    package static func adoptsOrphans(_ isWanted: Bool) { _ = cl_prctl(PR_SET_CHILD_SUBREAPER, isWanted ? 1 : 0) }
 
     /// The highest number of open files that a child may be given.
     package static var openFilesLimit: UInt64 {
