@@ -101,9 +101,9 @@ struct Server {
             // Who comes back to a lab after a restart finds it: the doors open when all labs are known again.
             await labs.waitUntilAdopted()
             await gateway.prepare()
-            _ = try await front.start()
+            try await Self.listen(front)
             do {
-                _ = try await kubernetes.start()
+                try await Self.listen(kubernetes)
                 announce(accounts)
                 _ = try await group.next()
             } catch {
@@ -116,6 +116,23 @@ struct Server {
             await kubernetes.stop()
         }
     }
+
+    /// Listens; a port that a killed predecessor's last child still holds is waited for.
+    private static func listen(_ server: WebServer) async throws {
+        for _ in 0..<listenAttempts - 1 {
+            do throws(WebProblem) {
+                _ = try await server.start()
+                return
+            } catch {
+                guard error.reason == "CannotListen" else { throw error }
+                try await Task.sleep(for: .milliseconds(200))
+            }
+        }
+        _ = try await server.start()
+    }
+
+    /// Tries at a port that is in use, 200 ms apart.
+    private static let listenAttempts = 8
 
     /// The caps: the configuration's, then what an admin changed in the page.
     private func caps(_ accounts: Accounts) throws -> Caps {
