@@ -57,7 +57,10 @@ def test_killed_at_any_moment_of_a_creation_or_an_end_it_finishes_the_work(own_s
             state = person.get(f"/api/v1/labs/{entry['id']}").json["state"]
             if state not in ("ending", "ended"):
                 person.end_lab(entry["id"])
-            wait_until(lambda: person.get(f"/api/v1/labs/{entry['id']}").json["state"] == "ended", 20, "the lab ending")
+            wait_until(
+                lambda: person.get(f"/api/v1/labs/{entry['id']}").json["state"] == "ended", 20,
+                f"{entry['id']} ending: {person.get('/api/v1/labs').text}\n{server.log_text()[-2000:]}",
+            )
         left = [trace for trace in traces(server) if str(server.process.pid) not in trace and "serve" not in trace]
         assert not [trace for trace in left if "lab-" in trace], left
 
