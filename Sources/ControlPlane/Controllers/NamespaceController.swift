@@ -56,8 +56,12 @@ struct NamespaceController: Sendable {
                 if !error.isNotFound { throw error }
             }
         }
-        // Pods that are still there bring this namespace back when they go.
-        guard try await client.list(.pods, namespace: name, options: ListOptions(limit: 1)).items.isEmpty else { return }
+        // Pods that are still there bring this namespace back when they go; and one that went before the informer of pods
+        // had its first list, as after a restart, is noticed a second later.
+        guard try await client.list(.pods, namespace: name, options: ListOptions(limit: 1)).items.isEmpty else {
+            queue.add(name, afterMilliseconds: 1_000)
+            return
+        }
         var waitsForFinalizers = false
         for kind in schema.kinds where kind.isNamespaced && kind.resource != .pods {
             guard try await !client.list(kind.resource, namespace: name, options: ListOptions(limit: 1)).items.isEmpty else { continue }

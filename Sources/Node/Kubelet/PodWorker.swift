@@ -248,14 +248,21 @@ final class PodWorker: Sendable {
         }
     }
 
+    // A Pod whose sandbox is gone must go too, or its namespace waits for it for ever.
     private func forget() async {
-        do throws(ClusterProblem) {
-            try await surroundings.client.delete(
-                .pods, namespace: namespace, name: name, options: DeleteOptions(gracePeriodSeconds: 0, uid: uid))
-        } catch {
-            if !error.isNotFound, !error.isConflict {
+        var pause = 50
+        while !Task.isCancelled {
+            do throws(ClusterProblem) {
+                try await surroundings.client.delete(
+                    .pods, namespace: namespace, name: name, options: DeleteOptions(gracePeriodSeconds: 0, uid: uid))
+                return
+            } catch {
+                // A conflict says that the name belongs to another pod by now.
+                if error.isNotFound || error.isConflict { return }
                 logger.warning("pod object not removed", metadata: ["pod": "\(namespace)/\(name)", "cause": "\(error)"])
             }
+            try? await Task.sleep(for: .milliseconds(pause))
+            pause = min(pause * 2, 5000)
         }
     }
 }
