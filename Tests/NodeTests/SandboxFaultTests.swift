@@ -137,6 +137,18 @@ private struct ScriptedMachine {
         #expect(number > 50)
     }
 
+    @Test func aPodWhoseRecordIsLostIsRemovedAllTheSame() async throws {
+        let machine = try ScriptedMachine(version: 1)
+        let sandboxes = try await sandboxes(machine.kernel)
+        _ = try await sandboxes.create(plan("node1"), address: nil, egress: .none, record: ["uid": "1"])
+        let other = try await sandboxes.create(plan("node1.b"), address: nil, egress: .none, record: ["uid": "2"])
+        try machine.kernel.write(sandboxes.paths.pod("lab-a", "node1").record, text: "{")
+        try await sandboxes.remove(namespace: "lab-a", pod: "node1")
+        #expect(machine.kernel.world.processes.keys.sorted() == [other])
+        #expect(!machine.kernel.exists("/sys/fs/cgroup/pids/lectern-test/lab-a/node1.node"))
+        #expect(machine.kernel.exists("/sys/fs/cgroup/pids/lectern-test/lab-a/node1.b.node"))
+    }
+
     @Test func twoLabsNeverShareUserIds() async throws {
         let machine = try ScriptedMachine(version: 1)
         let controlGroups = try ControlGroups(instance: "test", kernel: machine.kernel)

@@ -154,6 +154,16 @@ package struct ControlGroups: Sendable {
         }
     }
 
+    /// Containers of a pod that have a group here. Names of pods may hold dots, names of containers may not.
+    package func containers(_ namespace: String, pod: String) -> [String] {
+        guard let root = layout.root("pids") ?? layout.roots.first?.path else { return [] }
+        return subgroups(of: "\(root)/\(top)/\(namespace)").compactMap { group in
+            let name = group[(group.lastIndex(of: "/") ?? group.startIndex)...].dropFirst()
+            guard let dot = name.lastIndex(of: "."), name[..<dot] == pod else { return nil }
+            return String(name[name.index(after: dot)...])
+        }
+    }
+
     /// Directories a process must enter to be in the container's group.
     package func directories(_ namespace: String, _ name: String) -> [String] {
         layout.roots.map { "\($0.path)/\(top)/\(namespace)/\(name)" }

@@ -135,7 +135,8 @@ package actor PodSandboxes {
     package func remove(namespace: String, pod: String) async throws {
         let record = self.record(namespace: namespace, pod: pod)
         let address = addresses[namespace]?[pod] ?? record?["address"]?.string.flatMap { IPv4($0) }
-        let containers = record?["container"]?.string.map { [$0] } ?? []
+        // The record may be half-written; what runs is told by the control groups.
+        let containers = Set(controlGroups.containers(namespace, pod: pod) + [record?["container"]?.string].compactMap { $0 })
         try await threads.run { [self] () throws in
             if let address { try networks.detach(router: paths.router(namespace), address: address) }
             for container in containers {
@@ -143,7 +144,7 @@ package actor PodSandboxes {
                     try kernel.kill(process, andWaitSeconds: 10)
                 }
             }
-            try Self.untilGone(pod) { () throws(ContainersProblem) in try runtime.remove(namespace, pod, containers: containers) }
+            try Self.untilGone(pod) { () throws(ContainersProblem) in try runtime.remove(namespace, pod, containers: containers.sorted()) }
         }
         addresses[namespace]?[pod] = nil
     }
