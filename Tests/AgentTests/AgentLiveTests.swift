@@ -192,8 +192,10 @@ import Testing
         let large = try agent.execute(["head", "-c", "3000000", "/dev/zero"])
         #expect(large.output.utf8.count == AgentLimits.execOutputBytes)
         #expect(large.end["truncated"] == true)
-        let quick = try agent.execute(["sh", "-c", "sleep 1000 & echo started"])
-        #expect(quick.output == "started\n", "a child in the background is not waited for")
+        let quick = try agent.execute(["sh", "-c", "sleep 1000 & echo $!"])
+        let child = Int32(quick.output.trimmingCharacters(in: .whitespacesAndNewlines))!
+        #expect(ReaperProcesses.exists(child), "a child in the background is not waited for")
+        kill(child, SIGKILL)
     }
 
     @Test func aTimeOutKillsTheWholeGroup() throws {
