@@ -63,12 +63,11 @@ bench: .build/prepared-bench build images ## measure against the figures in docs
 	@python3 Tests/Bench/bench.py --binaries "$(release)" --images "$(STATE)" $(ARGS)
 
 .PHONY: demo
-demo: .build/prepared-serve build images ## a server for trying out: data of its own, short labs, gone when stopped
-	@state=$$(mktemp -d /tmp/lectern-demo.XXXXXX); \
-	trap 'rm -rf "$$state"' EXIT; \
-	printf 'caps:\n  labLifetimeMinutes: 30\n  idleMinutes: 15\n' > "$$state/lectern.yaml"; \
-	ln -s "$(STATE)/images" "$$state/images"; ln -s "$(STATE)/assets" "$$state/assets"; \
-	$(release)/lectern serve --state "$$state" --config "$$state/lectern.yaml" --listen "$(LISTEN)" $(ARGS)
+demo: .build/prepared-serve build images ## a server for trying out: data of its own in STATE-demo, short labs
+	@mkdir -p "$(STATE)-demo"
+	@printf 'images: %s\nassets: %s\ncaps:\n  labLifetimeMinutes: 30\n  idleMinutes: 15\n' "$(STATE)/images" "$(STATE)/assets" \
+		> "$(STATE)-demo/lectern.yaml"
+	@exec $(release)/lectern serve --state "$(STATE)-demo" --config "$(STATE)-demo/lectern.yaml" --listen "$(LISTEN)" $(ARGS)
 
 .PHONY: format
 format: ## rewrite the sources in the agreed layout
