@@ -130,7 +130,6 @@ let allTests: [Target] = [
             "Containers", "Network", "Kernel", "Kubelet", "APIServer", "ClusterClient", "ClusterStore", "ClusterModel", "Essentials",
             collections,
         ]),
-    tests("ServerLiveTests", uses: ["Web", "Essentials"]),
 ]
 
 let package = Package(

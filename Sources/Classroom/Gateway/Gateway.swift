@@ -17,7 +17,6 @@ package struct GatewayServices: Sendable {
     package var accounts: Accounts
     package var labs: LabService
     package var workshops: WorkshopLibrary
-    package var nodes: any NodeReach
     package var agents: AgentClient
     package var terminals: TerminalHub
     package var ports: PortLinks
@@ -30,14 +29,13 @@ package struct GatewayServices: Sendable {
     package var version: String
 
     package init(
-        accounts: Accounts, labs: LabService, workshops: WorkshopLibrary, nodes: any NodeReach, agents: AgentClient, terminals: TerminalHub,
+        accounts: Accounts, labs: LabService, workshops: WorkshopLibrary, agents: AgentClient, terminals: TerminalHub,
         ports: PortLinks, machine: any MachineReport, pages: StaticFiles, xterm: StaticFiles, portsDomain: String, publicOrigin: String?,
         version: String
     ) {
         self.accounts = accounts
         self.labs = labs
         self.workshops = workshops
-        self.nodes = nodes
         self.agents = agents
         self.terminals = terminals
         self.ports = ports

@@ -6,7 +6,7 @@ internal import Synchronization
 package import Web
 
 package final class StaticFiles: Sendable {
-    /// Larger files are streamed from disk and not held.
+    /// Larger files are not served.
     package static let cachedFileLimitBytes = 2 << 20
     /// What is held in all; past it everything is read anew.
     package static let cacheLimitBytes = 32 << 20
@@ -32,19 +32,26 @@ package final class StaticFiles: Sendable {
         guard !segments.isEmpty, segments.allSatisfy({ !$0.hasPrefix(".") }) else { return nil }
         let name = segments.joined(separator: "/")
         guard let type = Self.type(of: name), let entry = entry(name) else { return nil }
-        var response = HTTPResponse(headers: ["content-type": type, "cache-control": "no-cache", "etag": entry.tag])
-        if request.headers["if-none-match"] == entry.tag {
+        let gzip = Self.takesGzip(request) ? entry.gzip : nil
+        // Each form has a tag of its own, since a cache must not mend one with the other.
+        let tag = gzip == nil ? "\"\(entry.tag)\"" : "\"\(entry.tag)-gzip\""
+        var response = HTTPResponse(
+            headers: ["content-type": type, "cache-control": "no-cache", "etag": tag, "vary": "accept-encoding"])
+        if request.headers["if-none-match"] == tag {
             response.status = 304
             return response
         }
-        response.headers["vary"] = "accept-encoding"
-        if let gzip = entry.gzip, request.headers["accept-encoding"]?.contains("gzip") == true {
-            response.headers["content-encoding"] = "gzip"
-            response.body = .bytes(gzip)
-        } else {
-            response.body = .bytes(entry.bytes)
-        }
+        if gzip != nil { response.headers["content-encoding"] = "gzip" }
+        response.body = .bytes(gzip ?? entry.bytes)
         return response
+    }
+
+    /// Whether the browser names gzip without refusing it (`q=0`).
+    private static func takesGzip(_ request: HTTPRequest) -> Bool {
+        (request.headers["accept-encoding"] ?? "").split(separator: ",").contains { coding in
+            let parts = coding.filter { $0 != " " }.lowercased().split(separator: ";")
+            return parts.first == "gzip" && !parts.dropFirst().contains { $0.hasPrefix("q=0") && Double($0.dropFirst(2)) == 0 }
+        }
     }
 
     private func entry(_ name: String) -> Entry? {
@@ -59,7 +66,7 @@ package final class StaticFiles: Sendable {
         guard let bytes = readFile(path) else { return nil }
         let gzip = Gzip.compress(bytes)
         let entry = Entry(
-            bytes: bytes, gzip: gzip.count < bytes.count * 9 / 10 ? gzip : nil, tag: "\"\(Hex.encode(Hash.sha256(bytes)).prefix(24))\"",
+            bytes: bytes, gzip: gzip.count < bytes.count * 9 / 10 ? gzip : nil, tag: String(Hex.encode(Hash.sha256(bytes)).prefix(24)),
             modified: modified)
         cache.withLock { cache in
             if cache.values.reduce(0, { $0 + $1.bytes.count }) + bytes.count > Self.cacheLimitBytes { cache.removeAll() }

@@ -75,7 +75,7 @@ struct Server {
             capability: PortCapability(key: accounts.portKey), reach: reach)
         let gateway = Gateway(
             services: GatewayServices(
-                accounts: accounts, labs: labs, workshops: library, nodes: reach, agents: AgentClient(nodes: reach),
+                accounts: accounts, labs: labs, workshops: library, agents: AgentClient(nodes: reach),
                 terminals: TerminalHub(nodes: reach), ports: ports, machine: machine, pages: pages,
                 xterm: StaticFiles(directory: configuration.assetsPath + "/xterm"), portsDomain: configuration.portsDomain,
                 publicOrigin: configuration.publicURL.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }, version: Self.version))

@@ -1,1 +1,0 @@
-// Placeholder of the test room GatewayTests until its first suite lands.

@@ -1,1 +1,0 @@
-// Placeholder of the test room ServerLiveTests until its first suite lands.
