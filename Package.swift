@@ -46,6 +46,13 @@ let programs: [Target] = [
             "Database", "Kernel", "Essentials", arguments, logging, yaml,
         ]),
     program("node-agent", target: "node-agent", uses: ["Agent", "Kernel", "Essentials"]),
+    program(
+        "labkube", target: "labkube",
+        uses: [
+            "APIFront", "APIServer", "Access", "StoreServer", "Controllers", "Scheduler", "NodeKubelet", "Pods", "PodRuntime", "PodNetwork",
+            "ServiceProxy", "ClusterDNS", "ClusterView", "Kubeadm", "ClusterWire", "ClusterClient", "ClusterStore", "ClusterModel", "Web",
+            "Crypto", "Database", "Kernel", "Yaml", "Essentials", logging,
+        ]),
 ]
 
 let classroom: [Target] = [
@@ -67,6 +74,11 @@ let controlPlane: [Target] = [
     room("ControlPlane", "APIServer", uses: ["ClusterStore", "ClusterModel", "Essentials", collections, logging]),
     room("ControlPlane", "Controllers", uses: ["ClusterClient", "ClusterModel", "Essentials", logging]),
     room("ControlPlane", "Scheduler", uses: ["ClusterClient", "ClusterModel", "Essentials", logging]),
+    room("ControlPlane", "Access", uses: ["ClusterClient", "ClusterModel", "Crypto", "Essentials", logging]),
+    room(
+        "ControlPlane", "APIFront",
+        uses: ["APIServer", "Access", "ClusterWire", "ClusterModel", "Web", "Crypto", "Yaml", "Essentials", logging]),
+    room("ControlPlane", "StoreServer", uses: ["ClusterStore", "ClusterModel", "Database", "Web", "Crypto", "Essentials", logging]),
 ]
 
 let node: [Target] = [
@@ -74,10 +86,22 @@ let node: [Target] = [
     room("Node", "Containers", uses: ["Kernel", "Crypto", "Essentials", logging]),
     room("Node", "Network", uses: ["Kernel", "Essentials", logging]),
     room("Node", "Agent", uses: ["Screen", "Kernel", "Essentials"]),
+    room("Node", "Pods", uses: ["ClusterModel", "Essentials"]),
+    room("Node", "PodRuntime", uses: ["Pods", "ClusterModel", "Kernel", "Crypto", "Essentials", logging]),
+    room(
+        "Node", "NodeKubelet",
+        uses: ["Pods", "ClusterWire", "ClusterClient", "ClusterModel", "Web", "Crypto", "Kernel", "Yaml", "Essentials", logging]),
+    room("Node", "PodNetwork", uses: ["ClusterWire", "ClusterClient", "ClusterModel", "Kernel", "Essentials", logging]),
+    room("Node", "ServiceProxy", uses: ["ClusterWire", "ClusterClient", "ClusterModel", "Kernel", "Essentials", logging]),
+    room("Node", "ClusterDNS", uses: ["ClusterWire", "ClusterClient", "ClusterModel", "Kernel", "Web", "Essentials", logging]),
+    room("Node", "ClusterView", uses: ["ClusterWire", "ClusterClient", "ClusterModel", "Essentials", logging]),
+    room(
+        "Node", "Kubeadm", uses: ["ClusterWire", "ClusterClient", "ClusterModel", "Web", "Crypto", "Kernel", "Yaml", "Essentials", logging]),
 ]
 
 let cluster: [Target] = [
     room("Cluster", "ClusterClient", uses: ["ClusterModel", "Essentials", logging]),
+    room("Cluster", "ClusterWire", uses: ["ClusterClient", "ClusterModel", "Web", "Crypto", "Yaml", "Essentials", logging]),
     room("Cluster", "ClusterStore", uses: ["Database", "ClusterModel", "Essentials", logging]),
     room("Cluster", "ClusterModel", uses: ["Essentials", collections]),
 ]
@@ -88,6 +112,7 @@ let platform: [Target] = [
     room("Platform", "Database", uses: ["CSQLite", "Essentials"]),
     room("Platform", "Kernel", uses: ["CLinux", "Essentials"]),
     room("Platform", "Compression", uses: ["CZlib"]),
+    room("Platform", "Yaml", uses: ["CLibyaml", "Essentials", collections]),
     room("Platform", "Markup", uses: ["CCmark", "Essentials"]),
     room("Platform", "Screen"),
 ]
@@ -100,6 +125,7 @@ let cLibraries: [Target] = [
     c("CSQLite", pkgConfig: "sqlite3"),
     c("CCmark"),
     c("CZlib", pkgConfig: "zlib"),
+    c("CLibyaml", pkgConfig: "yaml-0.1"),
     c("CLinux"),
 ]
 
@@ -110,6 +136,7 @@ let allTests: [Target] = [
     tests("DatabaseTests", uses: ["Database", "Essentials"]),
     tests("KernelTests", uses: ["Kernel", "Essentials"]),
     tests("CompressionTests", uses: ["Compression"]),
+    tests("YamlTests", uses: ["Yaml", "Essentials"]),
     tests("MarkupTests", uses: ["Markup", "Essentials"]),
     tests("ScreenTests", uses: ["Screen", "Essentials"]),
     tests("ClusterTests", uses: ["ClusterModel", "ClusterStore", "ClusterClient", "Database", "Essentials"]),
@@ -117,6 +144,21 @@ let allTests: [Target] = [
         "ControlPlaneTests",
         uses: ["APIServer", "Scheduler", "Controllers", "ClusterModel", "ClusterStore", "ClusterClient", "Database", "Essentials"]),
     tests("NodeTests", uses: ["Kubelet", "Containers", "Network", "Kernel", "ClusterModel", "ClusterClient", "Essentials", collections]),
+    tests(
+        "WireTests",
+        uses: [
+            "APIFront", "Access", "ClusterWire", "APIServer", "ClusterClient", "ClusterStore", "ClusterModel", "Web", "Crypto", "Yaml",
+            "Essentials",
+        ]),
+    tests(
+        "StoreServerTests", uses: ["StoreServer", "ClusterStore", "ClusterModel", "Database", "Web", "Crypto", "Kernel", "Essentials"]),
+    tests(
+        "PodsTests",
+        uses: ["Pods", "PodRuntime", "NodeKubelet", "ClusterClient", "ClusterModel", "Kernel", "Essentials"]),
+    tests(
+        "LabNetworkTests",
+        uses: ["PodNetwork", "ServiceProxy", "ClusterDNS", "ClusterClient", "ClusterModel", "Kernel", "Essentials"]),
+    tests("KubeadmTests", uses: ["Kubeadm", "ClusterWire", "ClusterView", "ClusterModel", "Crypto", "Yaml", "Essentials"]),
     tests("AgentTests", uses: ["Agent", "Screen", "Kernel", "Essentials"]),
     tests("WorkshopsTests", uses: ["Workshops", "Markup", "Essentials", collections]),
     tests("SettingsTests", uses: ["Settings", "Labs", "Web", "Essentials"]),
@@ -137,6 +179,7 @@ let package = Package(
     products: [
         .executable(name: "lectern", targets: ["lectern"]),
         .executable(name: "node-agent", targets: ["node-agent"]),
+        .executable(name: "labkube", targets: ["labkube"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -1,0 +1,1 @@
+// HTTPS to an API server, as a transport of ClusterClient.

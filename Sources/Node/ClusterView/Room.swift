@@ -1,0 +1,1 @@
+// The cluster as the lesson page draws it.

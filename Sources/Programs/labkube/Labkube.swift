@@ -1,0 +1,35 @@
+// One program in every node of a lab, with many names: it is the component whose name it is called by.
+internal import Glibc
+
+/// A component: its flags and wiring.
+protocol Component {
+    static var name: String { get }
+    /// Runs to its end and answers with the exit status.
+    static func run(_ flags: Flags) async -> Int32
+}
+
+@main struct Labkube {
+    static var components: [any Component.Type] {
+        [
+            EtcdComponent.self, APIServerComponent.self, ControllerManagerComponent.self, SchedulerComponent.self, KubeletComponent.self,
+            KubeadmComponent.self, ProxyComponent.self, DNSComponent.self, CNIComponent.self, NetworkDaemonComponent.self,
+            ClassicKubectlComponent.self, ClusterViewComponent.self, SystemctlComponent.self, JournalctlComponent.self,
+        ]
+    }
+
+    static func main() async {
+        signal(SIGPIPE, SIG_IGN)
+        var words = CommandLine.arguments
+        var name = words.isEmpty ? "labkube" : String(words.removeFirst().split(separator: "/").last ?? "")
+        if name == "labkube" || component(name) == nil {
+            guard let first = words.first, component(first) != nil else {
+                Flags.fail("usage: labkube COMPONENT [FLAGS]\n\nComponents: \(components.map { $0.name }.joined(separator: ", "))\n")
+            }
+            name = words.removeFirst()
+        }
+        guard let component = component(name) else { exit(2) }
+        exit(await component.run(Flags(name: name, words: words)))
+    }
+
+    private static func component(_ name: String) -> (any Component.Type)? { components.first { $0.name == name } }
+}
