@@ -12,10 +12,11 @@ extension APIServer {
     }
 
     private func create(
-        _ document: JSON, _ request: APIRequest, _ target: ResourceTarget, warnings: [String]
+        _ document: JSON, _ request: APIRequest, _ target: ResourceTarget, warnings: [String], isApply: Bool = false
     ) async throws(ClusterProblem) -> APIResponse {
         let kind = target.kind
         var object = document
+        let writer = fieldWriter(request, target, isApply: isApply)
         if !object.metaResourceVersion.isEmpty {
             throw .badRequest("resourceVersion should not be set on objects to be created")
         }
@@ -30,6 +31,20 @@ extension APIServer {
             kind.prepareCreate(&complete)
             try checkNamespace(complete, target)
             try check(complete, kind)
+            if tracksFields {
+                let manager = FieldManager(table: schema.types, type: kind.type)
+                if isApply {
+                    let applied: JSON
+                    do throws(ApplyConflicts) {
+                        applied = try manager.apply(document, to: nil, by: writer, force: true, at: clock.now())
+                    } catch {
+                        throw .internalError(error.message)
+                    }
+                    complete["metadata"]?["managedFields"] = applied["metadata"]?["managedFields"]
+                } else {
+                    complete = manager.recordUpdate(complete, from: nil, by: writer, at: clock.now())
+                }
+            }
             let isDryRun = try Self.isDryRun(request)
             let reservation = try quota.reserve(complete, kind, store: store)
             defer { quota.release(reservation) }
@@ -100,13 +115,17 @@ extension APIServer {
 
     /// Puts `make(old)` in the place of the old object, and starts over while `retries` allows it.
     func replace(
-        _ request: APIRequest, _ target: ResourceTarget, warnings: [String] = [], retries: Bool,
+        _ request: APIRequest, _ target: ResourceTarget, warnings: [String] = [], retries: Bool, isApply: Bool = false,
         _ make: (JSON) throws(ClusterProblem) -> JSON
     ) async throws(ClusterProblem) -> APIResponse {
         var attempts = retries ? Self.conflictAttempts : 1
         while true {
             let old = try existing(target)
-            let object = try prepare(try make(old.document), from: old.document, target)
+            var object = try prepare(try make(old.document), from: old.document, target, isApply: isApply)
+            if tracksFields, !isApply, target.subresource != "status" {
+                object = FieldManager(table: schema.types, type: target.kind.type).recordUpdate(
+                    object, from: old.document, by: fieldWriter(request, target, isApply: false), at: clock.now())
+            }
             if object.isSame(as: old.document) { return try respond(object: old, target.kind, to: request, warnings: warnings) }
             if try Self.isDryRun(request) {
                 return respond(
@@ -133,7 +152,7 @@ extension APIServer {
     }
 
     /// The new object as it may be stored over the old one.
-    private func prepare(_ new: JSON, from old: JSON, _ target: ResourceTarget) throws(ClusterProblem) -> JSON {
+    private func prepare(_ new: JSON, from old: JSON, _ target: ResourceTarget, isApply: Bool) throws(ClusterProblem) -> JSON {
         let kind = target.kind
         let version = new.metaResourceVersion
         guard version.isEmpty || version == "0" || version == old.metaResourceVersion else {
@@ -148,6 +167,7 @@ extension APIServer {
         if target.subresource == "status" {
             object = old
             object["status"] = new["status"]
+            if isApply { object["metadata"]?["managedFields"] = new["metadata"]?["managedFields"] }
             Defaulting(table: schema.types).apply(to: &object, as: kind.type)
         } else {
             if kind.hasStatus { object["status"] = old["status"] }
@@ -179,7 +199,11 @@ extension APIServer {
             let decoded = try decode(patch, as: kind, validation)
             var fresh = decoded.object
             if fresh.metaName.isEmpty { fresh["metadata"]?["name"] = JSON(target.name) }
-            return try await create(fresh, request, target, warnings: decoded.warnings)
+            try Self.checkApplied(fresh)
+            return try await create(fresh, request, target, warnings: decoded.warnings, isApply: true)
+        }
+        if type == "application/apply-patch+yaml", tracksFields {
+            return try await apply(patch, request, target, validation)
         }
         let types = schema.types
         // A patch that names a resourceVersion means just that version.
@@ -216,7 +240,7 @@ extension APIServer {
         }
     }
 
-    private func patchBody(_ request: APIRequest, _ type: String) throws(ClusterProblem) -> JSON {
+    func patchBody(_ request: APIRequest, _ type: String) throws(ClusterProblem) -> JSON {
         let known = [
             "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
             "application/apply-patch+yaml",

@@ -15,6 +15,8 @@ package struct APIServer: ClusterTransport {
     let clock: any WallClock
     let logger: Logger
     let quota: QuotaAdmission
+    /// Whether objects remember who wrote which field (`managedFields`); server-side apply needs it.
+    let tracksFields: Bool
     /// The nodes' own servers; kubelets enter themselves here.
     package let nodes: NodeProxies
 
@@ -25,7 +27,8 @@ package struct APIServer: ClusterTransport {
     /// How often a write is tried again when others were faster.
     static let conflictAttempts = 10
 
-    package init(store: ClusterStore, schema: Schema = .host, clock: any WallClock = SystemClock()) {
+    package init(store: ClusterStore, schema: Schema = .host, clock: any WallClock = SystemClock(), tracksFields: Bool = false) {
+        self.tracksFields = tracksFields
         self.store = store
         self.schema = schema
         self.clock = clock
