@@ -11,6 +11,13 @@ package enum InformerChange: Sendable, Equatable {
     case added(JSON)
     case modified(JSON)
     case deleted(JSON)
+
+    /// The object as it is, or was last.
+    package var object: JSON {
+        switch self {
+        case .added(let object), .modified(let object), .deleted(let object): object
+        }
+    }
 }
 
 package final class Informer: Sendable {
@@ -18,14 +25,16 @@ package final class Informer: Sendable {
     package static let retryMilliseconds = [50, 200, 1_000, 5_000]
 
     private struct State {
-        var items: [String: JSON] = [:]
+        var cache = InformerCache()
         var isSynced = false
         var isOver = false
         var waiters: [CheckedContinuation<Void, Never>] = []
         var listeners: [Int: InformerQueue] = [:]
         var nextListener = 0
 
-        func tell(_ key: String, _ change: InformerChange) { for listener in listeners.values { listener.add(key, change) } }
+        func tell(_ changes: [(key: String, change: InformerChange)]) {
+            for (key, change) in changes { for listener in listeners.values { listener.add(key, change) } }
+        }
     }
 
     private let client: ClusterClient
@@ -46,9 +55,25 @@ package final class Informer: Sendable {
     }
 
     /// All objects as last seen.
-    package func items() -> [JSON] { state.withLock { Array($0.items.values) } }
+    package func items() -> [JSON] { state.withLock { Array($0.cache.items.values) } }
 
-    package func item(namespace: String? = nil, name: String) -> JSON? { state.withLock { $0.items[Self.key(namespace, name)] } }
+    package func item(namespace: String? = nil, name: String) -> JSON? {
+        state.withLock { $0.cache.items[InformerCache.key(namespace, name)] }
+    }
+
+    /// Objects can be found by the values that `values` gives for them; asking again for an index that is there changes nothing.
+    package func addIndex(_ name: String, _ values: @escaping @Sendable (JSON) -> [String]) {
+        state.withLock { $0.cache.addIndex(name, values) }
+    }
+
+    package func items(index: String, value: String) -> [JSON] { state.withLock { $0.cache.items(index: index, value: value) } }
+
+    /// Takes in what the server answered to a write of this process, so that it is seen here before the watch tells of it.
+    /// For informers without selectors.
+    package func note(written object: JSON) { state.withLock { $0.tell($0.cache.note(written: object)) } }
+
+    /// Takes in that the server has removed the object.
+    package func note(gone object: JSON) { state.withLock { $0.tell($0.cache.note(gone: object)) } }
 
     /// Returns once the first list is in, or `run` has ended.
     package func waitForSync() async {
@@ -65,7 +90,7 @@ package final class Informer: Sendable {
     package func changes() -> InformerChanges {
         let queue = InformerQueue()
         let number = state.withLock { state in
-            for (key, item) in state.items { queue.add(key, .added(item)) }
+            for (key, item) in state.cache.items { queue.add(key, .added(item)) }
             let number = state.nextListener
             state.nextListener += 1
             state.listeners[number] = queue
@@ -106,18 +131,8 @@ package final class Informer: Sendable {
 
     private func list() async throws -> String {
         let list = try await client.list(resource, namespace: namespace, options: options)
-        var fresh: [String: JSON] = [:]
-        for item in list.items { fresh[Self.key(item.metaNamespace, item.metaName)] = item }
         let waiters = state.withLock { state in
-            for (key, item) in state.items where fresh[key] == nil { state.tell(key, .deleted(item)) }
-            for (key, item) in fresh {
-                if let known = state.items[key] {
-                    if known != item { state.tell(key, .modified(item)) }
-                } else {
-                    state.tell(key, .added(item))
-                }
-            }
-            state.items = fresh
+            state.tell(state.cache.replace(with: list.items, at: list.resourceVersion))
             state.isSynced = true
             defer { state.waiters = [] }
             return state.waiters
@@ -138,22 +153,7 @@ package final class Informer: Sendable {
         }
     }
 
-    private func note(_ event: WatchEvent) {
-        let key = Self.key(event.object.metaNamespace, event.object.metaName)
-        state.withLock { state in
-            switch event.kind {
-            case .added, .modified:
-                let isNew = state.items.updateValue(event.object, forKey: key) == nil
-                state.tell(key, isNew ? .added(event.object) : .modified(event.object))
-            case .deleted:
-                state.items[key] = nil
-                state.tell(key, .deleted(event.object))
-            case .bookmark: break
-            }
-        }
-    }
-
-    private static func key(_ namespace: String?, _ name: String) -> String { (namespace ?? "") + "/" + name }
+    private func note(_ event: WatchEvent) { state.withLock { $0.tell($0.cache.apply(event)) } }
 }
 
 /// The changes one listener has not taken yet; at most two an object.

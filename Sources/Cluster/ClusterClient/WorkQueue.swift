@@ -1,5 +1,6 @@
 // A queue of keys to look at: each key waits at most once, is worked on by one worker at a time, and comes back later
 // and later while it fails.
+internal import Essentials
 internal import Logging
 internal import Synchronization
 
@@ -15,8 +16,9 @@ package final class WorkQueue: Sendable {
         /// Came up again while it was worked on.
         var again: Set<String> = []
         var failures: [String: Int] = [:]
-        /// One timer a key: the first that was set.
-        var timers: [String: Task<Void, Never>] = [:]
+        /// One timer a key: the earliest that was asked for.
+        var timers: [String: (due: Double, number: Int, task: Task<Void, Never>)] = [:]
+        var nextTimer = 0
         var idle: [Int: CheckedContinuation<Void, Never>] = [:]
         var nextIdle = 0
     }
@@ -24,7 +26,7 @@ package final class WorkQueue: Sendable {
 
     package init() {}
 
-    deinit { state.withLock { for timer in $0.timers.values { timer.cancel() } } }
+    deinit { state.withLock { for timer in $0.timers.values { timer.task.cancel() } } }
 
     package func add(_ key: String) {
         let sleeper = state.withLock { state -> CheckedContinuation<Void, Never>? in
@@ -40,16 +42,31 @@ package final class WorkQueue: Sendable {
         sleeper?.resume()
     }
 
-    /// Adds the key after a while; where it is to come after a while already, that time stays.
+    /// Adds the key after a while; where it is to come sooner already, that time stays.
     package func add(_ key: String, afterMilliseconds delay: Int) {
+        let due = monotonicSeconds() + Double(delay) / 1000
         state.withLock { state in
-            guard state.timers[key] == nil else { return }
-            state.timers[key] = Task { [weak self] in
-                do { try await Task.sleep(for: .milliseconds(delay)) } catch { return }
-                _ = self?.state.withLock { $0.timers.removeValue(forKey: key) }
-                self?.add(key)
+            if let timer = state.timers[key] {
+                guard due < timer.due else { return }
+                timer.task.cancel()
             }
+            state.nextTimer += 1
+            let number = state.nextTimer
+            let task = Task { [weak self] in
+                do { try await Task.sleep(for: .milliseconds(delay)) } catch { return }
+                self?.ring(key, number)
+            }
+            state.timers[key] = (due, number, task)
         }
+    }
+
+    private func ring(_ key: String, _ number: Int) {
+        let isDue = state.withLock { state in
+            guard state.timers[key]?.number == number else { return false }
+            state.timers[key] = nil
+            return true
+        }
+        if isDue { add(key) }
     }
 
     /// Gives each key to `work`, `workers` at a time, until cancelled. A key whose work throws comes back after a while.
