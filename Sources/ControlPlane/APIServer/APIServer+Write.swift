@@ -30,6 +30,7 @@ extension APIServer {
             self.complete(&complete, kind)
             kind.prepareCreate(&complete)
             try checkNamespace(complete, target)
+            let notes = warnings + (try admit(&complete, old: nil, request, target))
             try check(complete, kind)
             if tracksFields {
                 let manager = FieldManager(table: schema.types, type: kind.type)
@@ -49,11 +50,11 @@ extension APIServer {
             let reservation = try quota.reserve(complete, kind, store: store)
             defer { quota.release(reservation) }
             if isDryRun {
-                return respond(try Rendering(request).apply(complete, kind, at: clock.now()), status: 201, to: request, warnings: warnings)
+                return respond(try Rendering(request).apply(complete, kind, at: clock.now()), status: 201, to: request, warnings: notes)
             }
             do throws(StoreProblem) {
                 let stored = try await store.create(kind.storeKey(namespace: target.namespace, name: complete.metaName), complete)
-                return try respondCreated(stored, kind, request, warnings)
+                return try respondCreated(stored, kind, request, notes)
             } catch {
                 attempts -= 1
                 if case .exists = error, attempts > 0 { continue }
@@ -122,19 +123,20 @@ extension APIServer {
         while true {
             let old = try existing(target)
             var object = try prepare(try make(old.document), from: old.document, target, isApply: isApply)
+            let notes = warnings + (try admit(&object, old: old.document, request, target))
             if tracksFields, !isApply, target.subresource != "status" {
                 object = FieldManager(table: schema.types, type: target.kind.type).recordUpdate(
                     object, from: old.document, by: fieldWriter(request, target, isApply: false), at: clock.now())
             }
-            if object.isSame(as: old.document) { return try respond(object: old, target.kind, to: request, warnings: warnings) }
+            if object.isSame(as: old.document) { return try respond(object: old, target.kind, to: request, warnings: notes) }
             if try Self.isDryRun(request) {
                 return respond(
-                    try Rendering(request).apply(object, target.kind, at: clock.now()), status: 200, to: request, warnings: warnings)
+                    try Rendering(request).apply(object, target.kind, at: clock.now()), status: 200, to: request, warnings: notes)
             }
             do throws(StoreProblem) {
                 let isLast = Self.isFinished(object, target.kind)
                 let stored = try await isLast ? store.delete(old, object) : store.update(old, object)
-                return try respondUpdated(stored, target.kind, request, warnings)
+                return try respondUpdated(stored, target.kind, request, notes)
             } catch {
                 attempts -= 1
                 if case .changed = error, attempts > 0 { continue }
@@ -170,7 +172,7 @@ extension APIServer {
             if isApply { object["metadata"]?["managedFields"] = new["metadata"]?["managedFields"] }
             Defaulting(table: schema.types).apply(to: &object, as: kind.type)
         } else {
-            if kind.hasStatus { object["status"] = old["status"] }
+            if kind.hasStatus, target.subresource != "approval" { object["status"] = old["status"] }
             if kind.name == "Namespace" { object["spec"] = old["spec"] }
             MetadataRules.preserve(in: &object, from: old)
             complete(&object, kind)
@@ -179,7 +181,9 @@ extension APIServer {
             }
         }
         object["metadata"]?["resourceVersion"] = JSON(old.metaResourceVersion)
-        try check(object, kind, old: old)
+        // What a subresource of its own changes is not for the rules of the whole object to forbid.
+        let isPart = ["ephemeralcontainers", "resize"].contains(target.subresource)
+        try check(object, kind, old: isPart ? nil : old)
         return object
     }
 

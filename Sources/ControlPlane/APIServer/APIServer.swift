@@ -15,6 +15,9 @@ package struct APIServer: ClusterTransport {
     let clock: any WallClock
     let logger: Logger
     let quota: QuotaAdmission
+    /// What a lab's cluster decides about objects; `nil` on the host.
+    let admission: AdmissionSettings?
+    let promises = ServicePromises()
     /// Whether objects remember who wrote which field (`managedFields`); server-side apply needs it.
     let tracksFields: Bool
     /// The nodes' own servers; kubelets enter themselves here.
@@ -27,7 +30,11 @@ package struct APIServer: ClusterTransport {
     /// How often a write is tried again when others were faster.
     static let conflictAttempts = 10
 
-    package init(store: ClusterStore, schema: Schema = .host, clock: any WallClock = SystemClock(), tracksFields: Bool = false) {
+    package init(
+        store: ClusterStore, schema: Schema = .host, clock: any WallClock = SystemClock(), tracksFields: Bool = false,
+        admission: AdmissionSettings? = nil
+    ) {
+        self.admission = admission
         self.tracksFields = tracksFields
         self.store = store
         self.schema = schema
@@ -51,6 +58,10 @@ package struct APIServer: ClusterTransport {
         case .health(let name): return health(name, request)
         case .document(let document):
             try Authorization.checkPath(request)
+            if document == .openAPI2, OpenAPIProtobuf.isWanted(request.header("accept")) {
+                let bytes = OpenAPIProtobuf.encode(try self.document(document, request))
+                return APIResponse(status: 200, headers: [("content-type", OpenAPIProtobuf.contentType)], body: .bytes(bytes))
+            }
             var response = respond(try self.document(document, request), status: 200, to: request)
             response.headers[0].1 = Self.contentType(of: document, request)
             return response
@@ -105,6 +116,10 @@ package struct APIServer: ClusterTransport {
         case ("Pod", "log", "GET"): return try await logs(request, target)
         case ("Pod", "binding", "POST"): return try await bind(request, target)
         case ("Pod", "eviction", "POST"): return try await evict(request, target)
+        case ("Pod", "ephemeralcontainers", _): return try await addEphemeralContainers(request, target)
+        case ("Pod", "resize", _): return try await resize(request, target)
+        case ("CertificateSigningRequest", "approval", _): return try await approve(request, target)
+        case (_, "scale", _) where target.kind.subresources.contains { $0.name == "scale" }: return try await scale(request, target)
         case ("Namespace", "finalize", "PUT"): return try await finalize(request, target)
         default:
             throw target.kind.subresources.contains { $0.name == subresource } ? .methodNotAllowed() : .noSuchPath
