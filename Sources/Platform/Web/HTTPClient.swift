@@ -90,24 +90,25 @@ struct HTTPClientTarget: Sendable, Equatable {
 enum Dialer {
     static func connect(_ target: HTTPClientTarget, _ options: HTTPClientOptions) async throws(WebProblem) -> OwnedDescriptor {
         if let path = options.unixSocket { return try unix(path) }
-        if let storage = Listening.socketAddress(target.host, target.port) { return try tcp(storage, target) }
+        if let storage = Listening.socketAddress(target.host, target.port) { return try tcp(storage, target.authority) }
         if target.host == "localhost" || target.host.hasSuffix(".localhost") {
-            return try tcp(Listening.socketAddress("127.0.0.1", target.port)!, target)
+            return try tcp(Listening.socketAddress("127.0.0.1", target.port)!, target.authority)
         }
         guard let address = await resolve(target.host), let storage = Listening.socketAddress(address, target.port) else {
             throw .cannotConnect(target.authority)
         }
-        return try tcp(storage, target)
+        return try tcp(storage, target.authority)
     }
 
-    private static func tcp(_ address: sockaddr_storage, _ target: HTTPClientTarget) throws(WebProblem) -> OwnedDescriptor {
+    /// Begins to connect; whether it comes about is seen by writing.
+    static func tcp(_ address: sockaddr_storage, _ authority: String) throws(WebProblem) -> OwnedDescriptor {
         var address = address
         let descriptor = OwnedDescriptor(
             socket(Int32(address.ss_family), Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0))
         guard descriptor.number >= 0 else { throw .socket(errnoText("socket")) }
         let length = socklen_t(Int32(address.ss_family) == AF_INET ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size)
         let result = Listening.withSocketAddress(&address) { Glibc.connect(descriptor.number, $0, length) }
-        guard result == 0 || errno == EINPROGRESS else { throw .cannotConnect(target.authority) }
+        guard result == 0 || errno == EINPROGRESS else { throw .cannotConnect(authority) }
         return descriptor
     }
 
@@ -129,7 +130,7 @@ enum Dialer {
     }
 
     /// The system's resolver blocks, so it gets a thread of its own.
-    private static func resolve(_ host: String) async -> String? {
+    static func resolve(_ host: String) async -> String? {
         await withCheckedContinuation { continuation in
             let request = Unmanaged.passRetained(Resolution(host, continuation))
             var thread = pthread_t()

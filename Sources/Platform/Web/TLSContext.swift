@@ -32,7 +32,62 @@ final class TLSContext: @unchecked Sendable {
         _ = SSL_CTX_set_alpn_protos(pointer, [8] + Array("http/1.1".utf8), 9)
     }
 
+    /// A client's side from PEM texts; speaks HTTP/1.1. Sessions are not kept: connections live long here.
+    init(client material: TLSMaterial) throws(WebProblem) {
+        pointer = SSL_CTX_new(TLS_client_method())
+        _ = SSL_CTX_ctrl(pointer, SSL_CTRL_SET_SESS_CACHE_MODE, Int(SSL_SESS_CACHE_OFF), nil)
+        if material.insecure {
+            SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
+        } else {
+            SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
+            if let authorities = material.authorities {
+                let found = Self.certificates(authorities)
+                defer { for certificate in found { X509_free(certificate) } }
+                guard !found.isEmpty else { throw .badCertificate(file: "of the authority", cause: "no certificate in the text") }
+                for certificate in found { X509_STORE_add_cert(SSL_CTX_get_cert_store(pointer), certificate) }
+            } else {
+                SSL_CTX_set_default_verify_paths(pointer)
+            }
+        }
+        if let certificate = material.certificate {
+            try Self.show(pointer, chain: certificate, key: material.key ?? certificate)
+        }
+        _ = SSL_CTX_set_alpn_protos(pointer, [8] + Array("http/1.1".utf8), 9)
+        ERR_clear_error()
+    }
+
     deinit { SSL_CTX_free(pointer) }
+
+    private static func certificates(_ text: String) -> [OpaquePointer] {
+        guard let memory = BIO_new(BIO_s_mem()) else { return [] }
+        defer { BIO_free_all(memory) }
+        BIO_puts(memory, text)
+        var found: [OpaquePointer] = []
+        while let certificate = PEM_read_bio_X509(memory, nil, nil, nil) { found.append(certificate) }
+        ERR_clear_error()
+        return found
+    }
+
+    private static func show(_ context: OpaquePointer, chain: String, key: String) throws(WebProblem) {
+        let found = certificates(chain)
+        defer { for certificate in found { X509_free(certificate) } }
+        guard let leaf = found.first, SSL_CTX_use_certificate(context, leaf) == 1 else {
+            throw .badCertificate(file: "of the client", cause: found.isEmpty ? "no certificate in the text" : lastError())
+        }
+        for certificate in found.dropFirst() {
+            _ = SSL_CTX_ctrl(context, SSL_CTRL_CHAIN_CERT, 1, UnsafeMutableRawPointer(certificate))
+        }
+        guard let memory = BIO_new(BIO_s_mem()) else { throw .badCertificate(file: "of the client", cause: "out of memory") }
+        defer { BIO_free_all(memory) }
+        BIO_puts(memory, key)
+        guard let secret = PEM_read_bio_PrivateKey(memory, nil, nil, nil) else {
+            throw .badCertificate(file: "of the client", cause: "no private key in the text: \(lastError())")
+        }
+        defer { EVP_PKEY_free(secret) }
+        guard SSL_CTX_use_PrivateKey(context, secret) == 1, SSL_CTX_check_private_key(context) == 1 else {
+            throw .badCertificate(file: "of the client", cause: lastError())
+        }
+    }
 
     static func load(_ context: OpaquePointer, _ files: CertificateFiles) throws(WebProblem) {
         ERR_clear_error()

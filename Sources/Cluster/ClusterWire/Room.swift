@@ -1,1 +1,0 @@
-// HTTPS to an API server, as a transport of ClusterClient.
