@@ -18,6 +18,8 @@ struct cl_spawn {
     int new_session;
     int join_user;              // user namespace to enter last, or -1
     int join_network;           // network namespace to enter, or -1
+    int new_processes;          // 1: the child is the first process of a process id namespace
+    int ignores_children;       // 1: children that end are collected by nobody
     int error;                  // out: errno of the step that failed
     sigset_t mask;              // in: filled by cl_spawn_process
 };
@@ -30,6 +32,10 @@ static inline int cl_spawn_child(void *argument) {
     action.sa_handler = SIG_DFL;
     for (int number = 1; number < 65; number++)
         if (number != SIGKILL && number != SIGSTOP && number != 32 && number != 33) sigaction(number, &action, NULL);
+    if (spawn->ignores_children) {
+        action.sa_handler = SIG_IGN;
+        sigaction(SIGCHLD, &action, NULL);
+    }
     if (spawn->new_session) setsid();
     for (int i = 0; i < spawn->cgroup_count; i++)
         if (write(spawn->cgroups[i], "0", 1) != 1) goto failed;
@@ -63,7 +69,8 @@ static inline pid_t cl_spawn_process(struct cl_spawn *spawn) {
     sigfillset(&all);
     spawn->error = 0;
     pthread_sigmask(SIG_SETMASK, &all, &spawn->mask);
-    pid_t child = clone(cl_spawn_child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, spawn);
+    int flags = CLONE_VM | CLONE_VFORK | SIGCHLD | (spawn->new_processes ? CLONE_NEWPID : 0);
+    pid_t child = clone(cl_spawn_child, stack + sizeof stack, flags, spawn);
     int failure = errno;
     pthread_sigmask(SIG_SETMASK, &spawn->mask, NULL);
     if (child < 0) {

@@ -44,3 +44,4 @@
 #include "process.h"
 #include "calls.h"
 #include "terminal.h"
+#include "containers.h"

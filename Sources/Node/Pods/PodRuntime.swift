@@ -37,7 +37,9 @@ package struct SandboxPlan: Sendable, Hashable {
     package var sysctls: [String: String] = [:]
     /// Ports to be reachable at the node's address (hostPort), as `(host, container, protocol)`.
     package var hostPorts: [HostPort] = []
-    /// The pod's control group limits, where the whole pod has some.
+    /// `Guaranteed`, `Burstable` or `BestEffort`: where the pod's control group lies.
+    package var qosClass = "BestEffort"
+    /// The pod's control group limits, where the whole pod has some: `requests` and `limits` as the API writes them.
     package var resources: JSON = .emptyObject
 
     package struct HostPort: Sendable, Hashable {

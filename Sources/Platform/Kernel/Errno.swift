@@ -18,6 +18,9 @@ package enum Errno {
     package static let refused = ECONNREFUSED
     package static let noMemory = ENOMEM
     package static let timedOut = ETIMEDOUT
+    package static let notDirectory = ENOTDIR
+    package static let noExecution = ENOEXEC
+    package static let wouldBlock = EAGAIN
 
     /// What the C library says about it.
     package static func text(_ code: Int32) -> String {

@@ -57,6 +57,8 @@ package struct Command: Sendable {
     package var startsSession: Bool
     /// The pinned network namespace it runs in; nil: the caller's.
     package var networkNamespace: String?
+    /// It is the first process of a process id namespace, and those that end there are collected by the kernel.
+    package var startsProcessNamespace = false
 
     package init(
         path: String, arguments: [String], environment: [String] = [], directory: String? = nil,

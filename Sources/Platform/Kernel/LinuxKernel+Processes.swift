@@ -38,6 +38,8 @@ extension LinuxKernel {
                                 request.new_session = command.startsSession ? 1 : 0
                                 request.join_user = -1
                                 request.join_network = networkNumber
+                                request.new_processes = command.startsProcessNamespace ? 1 : 0
+                                request.ignores_children = command.startsProcessNamespace ? 1 : 0
                                 return cl_spawn_process(&request)
                             }
                         }
@@ -51,7 +53,7 @@ extension LinuxKernel {
 
     // A process that moves itself with "0" through `tasks` takes no lock of the whole machine, which costs a grace period of
     // RCU, 10 ms, through `cgroup.procs`. Version 2 has no such file for processes.
-    private static func openGroup(_ group: String) throws(KernelProblem) -> OwnedDescriptor {
+    static func openGroup(_ group: String) throws(KernelProblem) -> OwnedDescriptor {
         do throws(KernelProblem) { return try open(group + "/tasks", O_WRONLY) } catch {
             guard error.code == ENOENT else { throw error }
             return try open(group + "/cgroup.procs", O_WRONLY)
@@ -97,7 +99,7 @@ extension LinuxKernel {
         return Glibc.kill(process, 0) == 0 ? nil : .unknown
     }
 
-    private static func exit(_ status: Int32) -> ProcessExit {
+    static func exit(_ status: Int32) -> ProcessExit {
         cl_exited(status) != 0 ? .exited(cl_exit_status(status)) : .signalled(cl_term_signal(status))
     }
 
