@@ -28,7 +28,16 @@ package struct Kind: Sendable {
     package var hasStatus = false
     package var nameRule = NameRule.subdomain
     /// The type of the table that describes documents of this kind.
-    package var type: String { name }
+    package var type: String { typeName ?? name }
+    /// The type's name where it is not the kind's.
+    package var typeName: String?
+    /// What a custom resource is measured by; built-in kinds have the table.
+    package var customSchema: JSONSchema?
+    /// The resource under which objects are stored, where this one is another version or place of it.
+    package var storage: GroupVersionResource?
+    /// From the form of this version to the stored one, and back.
+    package var toStorage: @Sendable (inout JSON) -> Void = { _ in }
+    package var fromStorage: @Sendable (inout JSON) -> Void = { _ in }
     package var columns: [Column] = [Column("Name"), Column("Age")]
     package var cells: @Sendable (JSON, Timestamp) -> [JSON] = { object, now in
         [JSON(object.metaName), JSON(Age.text(of: object, at: now))]
@@ -63,7 +72,10 @@ package struct Kind: Sendable {
     package var listName: String { name + "List" }
 
     /// Where the objects lie in the store.
-    package var storePrefix: String { (resource.group.isEmpty ? "" : resource.group + "/") + resource.resource + "/" }
+    package var storePrefix: String {
+        let place = storage ?? resource
+        return (place.group.isEmpty ? "" : place.group + "/") + place.resource + "/"
+    }
 
     package func storeKey(namespace: String?, name: String) -> String {
         storePrefix + (isNamespaced ? (namespace ?? "") + "/" : "") + name

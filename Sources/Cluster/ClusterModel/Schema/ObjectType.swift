@@ -64,6 +64,7 @@ package final class ObjectType: Sendable {
 package final class TypeTable: Sendable {
     private let sources: [Substring: Substring]
     private let parsed = Mutex<[String: ObjectType]>([:])
+    private let base: TypeTable?
 
     /// Every type of the built-in kinds.
     package static let builtIn = TypeTable(texts: [
@@ -71,6 +72,7 @@ package final class TypeTable: Sendable {
     ])
 
     package init(texts: [String]) {
+        base = nil
         var sources: [Substring: Substring] = [:]
         for text in texts {
             for part in text.split(separator: "\n@", omittingEmptySubsequences: true) {
@@ -83,10 +85,21 @@ package final class TypeTable: Sendable {
         self.sources = sources
     }
 
+    /// A table with further types, which go before those of `base` with the same name.
+    package init(base: TypeTable, adding types: [ObjectType]) {
+        sources = [:]
+        self.base = base
+        parsed.withLock { parsed in for type in types { parsed[type.name] = type } }
+    }
+
     package var names: [String] { sources.keys.map(String.init).sorted() }
 
     package subscript(name: String) -> ObjectType? {
-        parsed.withLock { parsed in
+        if let base {
+            if let type = parsed.withLock({ $0[name] }) { return type }
+            return base[name]
+        }
+        return parsed.withLock { parsed in
             if let type = parsed[name] { return type }
             guard let source = sources[Substring(name)] else { return nil }
             let type = Self.parse(source)
