@@ -35,6 +35,7 @@ $(release)/.built: $(sources) | .build/prepared-build
 	@echo "lectern: building the programs (some minutes the first time)"
 	@swift build -c release --static-swift-stdlib --product lectern
 	@swift build -c release --static-swift-stdlib --product node-agent
+	@swift build -c release --static-swift-stdlib --product labkube 2>&1 | grep -v 'in statically linked applications requires'
 	@touch $@
 
 .PHONY: images

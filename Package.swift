@@ -24,8 +24,8 @@ func room(
 }
 
 /// One program: flags and wiring only.
-func program(_ name: String, target: String, uses: [Target.Dependency]) -> Target {
-    .executableTarget(name: target, dependencies: uses, path: "Sources/Programs/\(name)", swiftSettings: strict)
+func program(_ name: String, target: String, uses: [Target.Dependency], links: [LinkerSetting] = []) -> Target {
+    .executableTarget(name: target, dependencies: uses, path: "Sources/Programs/\(name)", swiftSettings: strict, linkerSettings: links)
 }
 
 /// A C library of the system, or inline shims over its headers.
@@ -36,6 +36,9 @@ func c(_ name: String, pkgConfig: String? = nil) -> Target {
 func tests(_ name: String, uses: [Target.Dependency], resources: [Resource] = []) -> Target {
     .testTarget(name: name, dependencies: uses, path: "Tests/\(name)", resources: resources, swiftSettings: strict)
 }
+
+/// Runs in images of any kind, also in empty ones: nothing is loaded at run time, not even glibc.
+let whole: [LinkerSetting] = [.linkedLibrary("cap"), .unsafeFlags(["-static-executable"], .when(configuration: .release))]
 
 let programs: [Target] = [
     program(
@@ -52,7 +55,7 @@ let programs: [Target] = [
             "APIFront", "APIServer", "Access", "StoreServer", "Controllers", "Scheduler", "NodeKubelet", "Pods", "PodRuntime", "PodNetwork",
             "ServiceProxy", "ClusterDNS", "ClusterView", "Kubeadm", "ClusterWire", "ClusterClient", "ClusterStore", "ClusterModel", "Web",
             "Crypto", "Database", "Kernel", "Yaml", "Essentials", logging,
-        ]),
+        ], links: whole),
 ]
 
 let classroom: [Target] = [

@@ -194,13 +194,20 @@ package struct LabObjects: Sendable {
                             "procMount": "Unmasked", "seccompProfile": ["type": "RuntimeDefault"],
                             "capabilities": ["add": JSON(Self.capabilities)],
                         ],
-                        "volumeMounts": [["name": "containers", "mountPath": "/var/lib/containers"]],
+                        "volumeMounts": JSON(Self.diskVolumes.map { ["name": JSON($0.name), "mountPath": JSON($0.path)] }),
                     ]
                 ],
-                "volumes": [["name": "containers", "emptyDir": .emptyObject]],
+                "volumes": JSON(Self.diskVolumes.map { ["name": JSON($0.name), "emptyDir": .emptyObject] }),
             ],
         ]
     }
+
+    /// Directories of a node that lie on its disk itself: an overlay's upper layer must not lie upon the node's own overlay, and
+    /// what a database syncs must reach the disk.
+    static let diskVolumes: [(name: String, path: String)] = [
+        ("containers", "/var/lib/containers"), ("kubelet", "/var/lib/kubelet"), ("etcd", "/var/lib/etcd"), ("cni", "/var/lib/cni"),
+        ("pod-logs", "/var/log/pods"),
+    ]
 
     /// Held inside the lab's own user namespace only: node root is no one on the host.
     static let capabilities = [

@@ -60,6 +60,8 @@ package struct ContainerPlan: Sendable, Equatable {
     package var volumes: [VolumeMount] = []
     /// The host's node-agent program, mounted read-only over the command's own path.
     package var agentProgram: String?
+    /// The host's labkube program: everything of Kubernetes that a node runs, mounted read-only beside the agent.
+    package var clusterProgram: String?
     /// Passes a listening socket as descriptor 3.
     package var hasAgentSocket = false
 
@@ -79,6 +81,10 @@ package struct ContainerPlan: Sendable, Equatable {
 
 /// Where in a node the agent is mounted.
 package let agentMountPath = "/usr/lib/lectern/node-agent"
+/// Where in a node Kubernetes' program is mounted; kubeadm, kubelet and others are links to it.
+package let clusterProgramMountPath = "/usr/lib/lectern/labkube"
+/// Where in a node the host's images are seen, read-only.
+package let catalogueMountPath = "/usr/lib/lectern/images"
 
 extension ContainerPlan {
     /// What a node may do inside its user namespace (docs/decisions: sandbox).

@@ -129,6 +129,9 @@ package enum RuntimeSpec {
         if let program = plan.agentProgram {
             mounts.append(mount(agentMountPath, "bind", program, ["bind", "nosuid", "nodev", "ro"]))
         }
+        if let program = plan.clusterProgram {
+            mounts.append(mount(clusterProgramMountPath, "bind", program, ["bind", "nosuid", "nodev", "ro"]))
+        }
         return mounts
     }
 }

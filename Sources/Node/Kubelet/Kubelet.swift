@@ -18,13 +18,19 @@ package struct KubeletSettings: Sendable {
     package var address: String
     /// The host's path of the node-agent program.
     package var agentProgram: String?
+    /// The host's path of the labkube program; nodes have no Kubernetes without it.
+    package var clusterProgram: String?
     package var podLimit: Int
     package var version: String
 
-    package init(nodeName: String, address: String, agentProgram: String?, podLimit: Int = 500, version: String = "v1.32.0-lectern") {
+    package init(
+        nodeName: String, address: String, agentProgram: String?, clusterProgram: String? = nil, podLimit: Int = 500,
+        version: String = "v1.32.0-lectern"
+    ) {
         self.nodeName = nodeName
         self.address = address
         self.agentProgram = agentProgram
+        self.clusterProgram = clusterProgram
         self.podLimit = podLimit
         self.version = version
     }

@@ -38,9 +38,16 @@ package enum KubeletProblem: Problem, Equatable {
 /// What the kubelet knows beside the Pod.
 package struct PlanSurroundings: Sendable {
     package var agentProgram: String?
+    /// The host's labkube program and its image store, which nodes see read-only.
+    package var clusterProgram: String?
+    package var catalogue: String?
     /// Contents of the ConfigMaps ("configmaps/NAME") and Secrets ("secrets/NAME") that the Pod names.
     package var files: [String: [String: [UInt8]]] = [:]
-    package init(agentProgram: String? = nil) { self.agentProgram = agentProgram }
+    package init(agentProgram: String? = nil, clusterProgram: String? = nil, catalogue: String? = nil) {
+        self.agentProgram = agentProgram
+        self.clusterProgram = clusterProgram
+        self.catalogue = catalogue
+    }
 }
 
 package enum PodPlan {
@@ -112,6 +119,10 @@ package enum PodPlan {
         plan.volumes = try volumes(container["volumeMounts"]?.array ?? [], spec["volumes"]?.array ?? [], surroundings)
         if isAgent(pod) {
             plan.agentProgram = surroundings.agentProgram
+            plan.clusterProgram = surroundings.clusterProgram
+            if let catalogue = surroundings.catalogue {
+                plan.volumes.append(VolumeMount(target: catalogueMountPath, source: .host(path: catalogue), readOnly: true))
+            }
             plan.hasAgentSocket = true
         }
         return plan

@@ -148,7 +148,9 @@ final class PodWorker: Sendable {
     private func bringUp(isRestart: Bool) async -> PodEvent {
         let pod = pod.withLock { $0 }
         do {
-            var context = PlanSurroundings(agentProgram: surroundings.settings.agentProgram)
+            var context = PlanSurroundings(
+                agentProgram: surroundings.settings.agentProgram, clusterProgram: surroundings.settings.clusterProgram,
+                catalogue: surroundings.settings.clusterProgram == nil ? nil : surroundings.sandboxes.paths.images)
             for reference in PodPlan.references(of: pod) { context.files[reference.key] = try await contents(reference) }
             let plan = try PodPlan.make(pod, context)
             if isRestart { return .created(process: try await surroundings.sandboxes.restart(plan)) }

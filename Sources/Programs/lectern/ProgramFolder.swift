@@ -35,4 +35,6 @@ struct ProgramFolder: Sendable {
     var publicFiles: String { home + "/Public" }
     var imageBuilder: String { home + "/Workshops/images/build" }
     var nodeAgent: String { programs + "/node-agent" }
+    /// Nil in a build that has none: nodes are plain machines then.
+    var labkube: String? { FileManager.default.isExecutableFile(atPath: programs + "/labkube") ? programs + "/labkube" : nil }
 }

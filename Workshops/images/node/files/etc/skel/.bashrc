@@ -17,8 +17,6 @@ __lectern_load_completion() {
     unset -f __lectern_load_completion
     . /usr/share/bash-completion/bash_completion
     _completion_loader "$@" 2>/dev/null || _comp_load "$1" 2>/dev/null
-    _comp_load -- k 2>/dev/null
-    complete -o default -F __start_kubectl k 2>/dev/null
     return 124
 }
 complete -D -F __lectern_load_completion
