@@ -15,9 +15,9 @@ struct Harness {
     let client: ClusterClient
     let clock = ManualClock()
 
-    init(path: String = ":memory:", schema: Schema = .host, tracksFields: Bool = false) async throws {
+    init(path: String = ":memory:", schema: Schema = .host, tracksFields: Bool = false, admission: AdmissionSettings? = nil) async throws {
         store = try ClusterStore(path: path, durability: .processDeath)
-        server = APIServer(store: store, schema: schema, clock: clock, tracksFields: tracksFields)
+        server = APIServer(store: store, schema: schema, clock: clock, tracksFields: tracksFields, admission: admission)
         client = ClusterClient(transport: server)
         for name in ["default"] { _ = try await client.create(.namespaces, ["metadata": ["name": JSON(name)]]) }
     }

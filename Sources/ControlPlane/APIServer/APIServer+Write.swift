@@ -198,6 +198,11 @@ extension APIServer {
         let type = (request.header("content-type") ?? "").prefix { $0 != ";" }.trimmed
         let patch = try patchBody(request, type)
         let kind = target.kind
+        if kind.customSchema != nil, type == "application/strategic-merge-patch+json" {
+            throw .unsupportedMediaType(
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+            )
+        }
         let validation = try fieldValidation(request)
         if type == "application/apply-patch+yaml", try stored(target.key, target) == nil {
             let decoded = try decode(patch, as: kind, validation)

@@ -11,7 +11,9 @@ internal import Synchronization
 
 package struct APIServer: ClusterTransport {
     let store: ClusterStore
-    let schema: Schema
+    let schemas: SchemaBox
+    /// The kinds of now; custom ones come and go.
+    package var schema: Schema { schemas.schema }
     let clock: any WallClock
     let logger: Logger
     let quota: QuotaAdmission
@@ -37,7 +39,7 @@ package struct APIServer: ClusterTransport {
         self.admission = admission
         self.tracksFields = tracksFields
         self.store = store
-        self.schema = schema
+        schemas = SchemaBox(schema)
         self.clock = clock
         logger = Logger(label: "lectern.apiserver")
         quota = QuotaAdmission()
@@ -119,7 +121,8 @@ package struct APIServer: ClusterTransport {
         case ("Pod", "ephemeralcontainers", _): return try await addEphemeralContainers(request, target)
         case ("Pod", "resize", _): return try await resize(request, target)
         case ("CertificateSigningRequest", "approval", _): return try await approve(request, target)
-        case (_, "scale", _) where target.kind.subresources.contains { $0.name == "scale" }: return try await scale(request, target)
+        case (_, "scale", _) where target.kind.subresources.contains { $0.name == "scale" }:
+            return try await scale(request, target, schemas.scale(of: target.resource))
         case ("Namespace", "finalize", "PUT"): return try await finalize(request, target)
         default:
             throw target.kind.subresources.contains { $0.name == subresource } ? .methodNotAllowed() : .noSuchPath

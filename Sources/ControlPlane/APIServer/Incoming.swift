@@ -75,6 +75,7 @@ extension APIServer {
         guard name == kind.name else {
             throw .badRequest("\(name) in version \"\(kind.resource.version)\" cannot be handled as a \(kind.name): the kinds differ")
         }
+        if let custom = kind.customSchema { return try decode(document, as: kind, custom, validation) }
         let subject = "\(kind.name) in version \"\(kind.resource.version)\" cannot be handled as a \(kind.name): "
         var decoding = Decoding(table: schema.types)
         var decoded: JSON
@@ -94,7 +95,31 @@ extension APIServer {
         return (object, warnings)
     }
 
+    /// A custom resource: metadata as everywhere, the rest by its own schema.
+    private func decode(
+        _ document: JSON, as kind: Kind, _ custom: JSONSchema, _ validation: FieldValidation
+    ) throws(ClusterProblem) -> (object: JSON, warnings: [String]) {
+        var unknown: [String] = []
+        var rest = document
+        for part in ["kind", "apiVersion", "metadata"] { rest[part] = nil }
+        rest = custom.prune(rest, path: "", unknown: &unknown)
+        var decoding = Decoding(table: schema.types)
+        let metadata: JSON
+        do throws(DecodingFailure) { metadata = try decoding.decode(document["metadata"] ?? .emptyObject, as: "ObjectMeta") } catch {
+            throw .badRequest("\(kind.name) in version \"\(kind.resource.version)\" cannot be handled as a \(kind.name): \(error.message)")
+        }
+        unknown = decoding.unknownFields.map { "metadata." + $0 } + unknown
+        let warnings = validation == .ignore ? [] : unknown.map { "unknown field \"\($0)\"" }
+        if validation == .strict, !warnings.isEmpty {
+            throw .badRequest("strict decoding error: " + warnings.joined(separator: ", "))
+        }
+        var object: JSON = ["apiVersion": JSON(kind.apiVersion), "kind": JSON(kind.name), "metadata": metadata]
+        for (key, value) in rest.members { object[key] = value }
+        return (object, warnings)
+    }
+
     func complete(_ object: inout JSON, _ kind: Kind) {
+        if kind.customSchema != nil { return kind.applyDefaults(&object) }
         Defaulting(table: schema.types).apply(to: &object, as: kind.type)
         kind.applyDefaults(&object)
     }
@@ -102,7 +127,7 @@ extension APIServer {
     /// Throws 422 with everything that is wrong at once.
     func check(_ object: JSON, _ kind: Kind, old: JSON? = nil) throws(ClusterProblem) {
         var causes = MetadataRules.check(object, of: kind)
-        causes += FieldRules(table: schema.types).check(object, as: kind.type)
+        if kind.customSchema == nil { causes += FieldRules(table: schema.types).check(object, as: kind.type) }
         causes += kind.check(object, old)
         if !causes.isEmpty { throw .invalid(group: kind.resource.group, kind: kind.name, name: object.metaName, causes) }
     }

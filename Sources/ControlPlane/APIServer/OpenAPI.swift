@@ -45,7 +45,9 @@ struct OpenAPI: Sendable {
 
     /// Upstream's names of types, by which clients know a few of them.
     private static func definitionName(_ type: String) -> String {
-        switch type {
+        // Custom types have their whole name.
+        if type.contains(".") { return type }
+        return switch type {
         case "ObjectMeta", "OwnerReference", "ManagedFieldsEntry", "LabelSelector", "LabelSelectorRequirement", "Condition":
             "io.k8s.apimachinery.pkg.apis.meta.v1." + type
         case "Lease", "LeaseSpec": "io.k8s.api.coordination.v1." + type

@@ -90,6 +90,15 @@ package struct Kind: Sendable {
     }
 }
 
+extension Kind {
+    /// A kind of which no more is known than its names.
+    package init(plain resource: GroupVersionResource, name: String, isNamespaced: Bool, hasStatus: Bool) {
+        self.init(resource: resource, name: name, singular: name.lowercased())
+        self.isNamespaced = isNamespaced
+        self.hasStatus = hasStatus
+    }
+}
+
 /// The kinds a server serves.
 package struct Schema: Sendable {
     package let kinds: [Kind]

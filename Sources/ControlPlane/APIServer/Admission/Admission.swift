@@ -75,6 +75,7 @@ extension APIServer {
         case "PersistentVolume": if old == nil { StorageAdmission.protect(&object, "kubernetes.io/pv-protection") }
         case "Node": if old == nil { TolerationAdmission.admitNode(&object) }
         case "Service": try ServiceAllocation.admit(&object, admission)
+        case "CustomResourceDefinition": if old == nil { StorageAdmission.protect(&object, APIServer.cleanupFinalizer) }
         case "CertificateSigningRequest": if old == nil { IdentityAdmission.admit(&object, admission) }
         case "Deployment", "ReplicaSet", "DaemonSet", "StatefulSet", "Job", "CronJob", "ReplicationController":
             PodSecurityAdmission.warn(object, &admission)
