@@ -101,6 +101,14 @@ final class TLSStream: ByteStream {
 
     var hasHiddenBytes: Bool { SSL_pending(ssl) > 0 }
 
+    /// The certificate that the client showed, or what is wrong with it.
+    func clientCertificate() -> (ClientCertificate?, problem: String?) {
+        guard SSL_get0_peer_certificate(ssl) != nil else { return (nil, nil) }
+        let verdict = SSL_get_verify_result(ssl)
+        if verdict == Int(X509_V_OK) { return (peerCertificate(ssl), nil) }
+        return (nil, String(cString: X509_verify_cert_error_string(verdict)))
+    }
+
     func read(into buffer: UnsafeMutableRawBufferPointer) -> StreamResult {
         ERR_clear_error()
         let count = SSL_read(ssl, buffer.baseAddress, Int32(buffer.count))

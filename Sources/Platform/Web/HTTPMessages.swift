@@ -11,6 +11,8 @@ package struct HTTPRequest: Sendable {
     /// The numeric address of the other side, without port.
     package var remoteAddress: String
     package var clientCertificate: ClientCertificate?
+    /// Why the certificate that the client showed counts for nothing; only from the wire server.
+    package var certificateProblem: String?
     package var version: HTTPVersion
 
     package init(

@@ -1,6 +1,7 @@
 // What the loop's thread owns: the libwebsockets context, the nested epoll set, the clock tick and a scratch buffer.
 //
-// libwebsockets' poll loop blocks on its own sockets and on two adopted descriptors: the wake eventfd and an epoll set.
+// libwebsockets is started with the first server that needs it; a program without one waits on the epoll set alone, which
+// spares a megabyte. From then on, libwebsockets' poll loop blocks on its own sockets and on two adopted descriptors: the wake eventfd and an epoll set.
 // The epoll set holds everything that is ours (accept sockets, raw connections, splices, the timer), so one thread serves
 // all and the poll array holds no more than the HTTP connections.
 internal import CLibwebsockets
@@ -47,10 +48,16 @@ final class LoopEngine {
         scratch = .allocate(capacity: Self.headroom + Self.scratchBytes + 64) + Self.headroom
     }
 
-    /// Makes the context. Apart from `init`, because libwebsockets calls back, and the callbacks want `shared`.
+    /// Begins to wait. Apart from `init`, because what is called wants `shared`.
     func start() {
-        lws_set_log_level(Int32(getenv("LECTERN_LWS_LOG") == nil ? LLL_ERR : 31), logFromLibrary)
         Self.raiseDescriptorLimit()
+        poller.watchWake(LoopExecutor.shared.wakeDescriptor)
+    }
+
+    /// Makes the context, once.
+    func startLibrary() {
+        guard context == nil else { return }
+        lws_set_log_level(Int32(getenv("LECTERN_LWS_LOG") == nil ? LLL_ERR : 31), logFromLibrary)
         var info = lws_context_creation_info()
         info.port = CONTEXT_PORT_NO_LISTEN_SERVER
         info.options = UInt64(LWS_SERVER_OPTION_EXPLICIT_VHOSTS) | UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
@@ -75,6 +82,7 @@ final class LoopEngine {
         guard context != nil else { fatalError("libwebsockets could not start") }
         plainHost = protocols.makeHost(context, name: "\u{1}plain", priorKnowledge: false)
         priorKnowledgeHost = protocols.makeHost(context, name: "\u{1}prior", priorKnowledge: true)
+        poller.unwatchWake(LoopExecutor.shared.wakeDescriptor)
         adopt(LoopExecutor.shared.wakeDescriptor)
         adopt(poller.descriptor)
     }
@@ -88,7 +96,9 @@ final class LoopEngine {
     }
 
     /// Serves: one turn with poll, for ever with libev.
-    func run() { _ = lws_service(context, 0) }
+    func run() {
+        if context == nil { poller.dispatch(waiting: true) } else { _ = lws_service(context, 0) }
+    }
 
     private func adopt(_ descriptor: Int32) {
         var file = lws_sock_file_fd_type()
@@ -98,14 +108,19 @@ final class LoopEngine {
         }
     }
 
+    /// Work was queued while the loop waited.
+    static func woken() {
+        var count: UInt64 = 0
+        _ = eventfd_read(LoopExecutor.shared.wakeDescriptor, &count)
+        LoopExecutor.shared.drain()
+    }
+
     /// A readable descriptor of ours: the wake eventfd or the epoll set.
     func fileReadable(_ descriptor: Int32) {
         if descriptor == poller.descriptor {
-            poller.dispatch()
+            poller.dispatch(waiting: false)
         } else {
-            var count: UInt64 = 0
-            _ = eventfd_read(descriptor, &count)
-            LoopExecutor.shared.drain()
+            Self.woken()
         }
     }
 }

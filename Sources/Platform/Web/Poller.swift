@@ -27,12 +27,17 @@ final class Poller {
 
     /// Nanoseconds between ticks; limits in seconds are kept to this precision.
     private static let tickNanoseconds = 500_000_000
+    /// Seconds between ticks while all tickers are slow ones: an idle process should sleep.
+    private static let slowTickSeconds = 5
     private static let batch = 256
+    private static let wakeToken = UInt64.max
 
     let descriptor: Int32
     private let timer: Int32
     private var sources: [UInt64: any PollSource] = [:]
     private var tickers: [ObjectIdentifier: any TickSource] = [:]
+    private var slowTickers: [ObjectIdentifier: any TickSource] = [:]
+    private var armed = 0
     private var nextToken: UInt64 = 1
     private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: Poller.batch)
     /// Monotonic seconds, refreshed by the tick: cheap and good to half a second.
@@ -71,25 +76,42 @@ final class Poller {
 
     /// Calls `tick` twice a second from now on. The source is kept until `removeTicker`.
     func addTicker(_ source: any TickSource) {
-        if tickers.isEmpty {
-            coarseNow = monotonicSeconds()
-            armTimer(true)
-        }
+        if tickers.isEmpty { coarseNow = monotonicSeconds() }
         tickers[ObjectIdentifier(source)] = source
+        armTimer()
+    }
+
+    /// Calls `tick` every few seconds from now on. The source is kept until `removeTicker`.
+    func addSlowTicker(_ source: any TickSource) {
+        slowTickers[ObjectIdentifier(source)] = source
+        armTimer()
     }
 
     func removeTicker(_ source: any TickSource) {
-        guard tickers.removeValue(forKey: ObjectIdentifier(source)) != nil else { return }
-        if tickers.isEmpty { armTimer(false) }
+        let name = ObjectIdentifier(source)
+        if tickers.removeValue(forKey: name) != nil || slowTickers.removeValue(forKey: name) != nil { armTimer() }
     }
 
-    func dispatch() {
-        let count = epoll_wait(descriptor, events, Int32(Self.batch), 0)
+    /// The wake descriptor is watched here while libwebsockets does not run.
+    func watchWake(_ fd: Int32) {
+        var event = epoll_event(events: Self.readable, data: epoll_data(u64: Self.wakeToken))
+        _ = epoll_ctl(descriptor, EPOLL_CTL_ADD, fd, &event)
+    }
+
+    func unwatchWake(_ fd: Int32) {
+        var event = epoll_event()
+        _ = epoll_ctl(descriptor, EPOLL_CTL_DEL, fd, &event)
+    }
+
+    func dispatch(waiting: Bool) {
+        let count = epoll_wait(descriptor, events, Int32(Self.batch), waiting ? -1 : 0)
         guard count > 0 else { return }
         for index in 0..<Int(count) {
             let token = events[index].data.u64
             if token == 0 {
                 tick()
+            } else if token == Self.wakeToken {
+                LoopEngine.woken()
             } else {
                 sources[token]?.ready(events[index].events)
             }
@@ -101,10 +123,20 @@ final class Poller {
         _ = Glibc.read(timer, &expirations, 8)
         coarseNow = monotonicSeconds()
         for ticker in Array(tickers.values) { ticker.tick(now: coarseNow) }
+        guard !slowTickers.isEmpty, coarseNow >= slowDue else { return }
+        slowDue = coarseNow + Double(Self.slowTickSeconds) - 0.1
+        for ticker in Array(slowTickers.values) { ticker.tick(now: coarseNow) }
     }
 
-    private func armTimer(_ on: Bool) {
-        let span = timespec(tv_sec: 0, tv_nsec: on ? Self.tickNanoseconds : 0)
+    private var slowDue = 0.0
+
+    private func armTimer() {
+        let wanted = tickers.isEmpty ? (slowTickers.isEmpty ? 0 : 2) : 1
+        guard wanted != armed else { return }
+        armed = wanted
+        var span = timespec(tv_sec: 0, tv_nsec: 0)
+        if wanted == 1 { span.tv_nsec = Self.tickNanoseconds }
+        if wanted == 2 { span.tv_sec = Self.slowTickSeconds }
         var setting = itimerspec(it_interval: span, it_value: span)
         timerfd_settime(timer, 0, &setting, nil)
     }

@@ -25,6 +25,7 @@ final class RunningServer: PollSource, TickSource {
     private var total = 0
 
     init(configuration: WebServerConfiguration, handler: any HTTPHandler) throws(WebProblem) {
+        LoopEngine.shared.startLibrary()
         self.configuration = configuration
         self.handler = handler
         limits = configuration.limits

@@ -64,9 +64,6 @@ final class SessionConnection: RawConnectionHandler {
         case untilEnd
     }
 
-    /// Seconds of silence after which a dead peer is noticed: probes begin, then their spacing and number.
-    private static let keepAlive: [(option: Int32, value: Int32)] = [(TCP_KEEPIDLE, 30), (TCP_KEEPINTVL, 10), (TCP_KEEPCNT, 3)]
-    private static let userTimeoutMilliseconds: Int32 = 60_000
     private static let headLimitBytes = 64 << 10
 
     private unowned let pool: SessionPool
@@ -88,15 +85,7 @@ final class SessionConnection: RawConnectionHandler {
         self.pool = pool
         guard let storage = Listening.socketAddress(way.address, way.port) else { throw .cannotConnect(pool.authority) }
         let socket = try Dialer.tcp(storage, pool.authority)
-        var one: Int32 = 1
-        setsockopt(socket.number, SOL_SOCKET, SO_KEEPALIVE, &one, socklen_t(MemoryLayout<Int32>.size))
-        for (option, value) in Self.keepAlive {
-            var value = value
-            setsockopt(socket.number, Int32(IPPROTO_TCP), option, &value, socklen_t(MemoryLayout<Int32>.size))
-        }
-        var limit = Self.userTimeoutMilliseconds
-        setsockopt(socket.number, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &limit, socklen_t(MemoryLayout<Int32>.size))
-        setsockopt(socket.number, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+        SocketHabits.set(socket.number)
         if let context = way.context {
             let number = socket.take()
             guard let tls = TLSStream(number, context, connectingTo: way.serverName, checksName: way.checksName) else {

@@ -15,6 +15,20 @@ final class TLSContext: @unchecked Sendable {
         SSL_CTX_set_alpn_select_cb(pointer, chooseHTTP1, nil)
     }
 
+    /// A server's side of the wire server: certificates of clients are asked for and judged later, so that a bad one gets an
+    /// answer in HTTP. No sessions are kept: clients keep their connections.
+    init(server files: TLSFiles) throws(WebProblem) {
+        pointer = SSL_CTX_new(TLS_server_method())
+        _ = SSL_CTX_ctrl(pointer, SSL_CTRL_SET_SESS_CACHE_MODE, Int(SSL_SESS_CACHE_OFF), nil)
+        _ = SSL_CTX_set_options(pointer, UInt64(1) << 14)
+        SSL_CTX_set_num_tickets(pointer, 0)
+        try Self.load(pointer, CertificateFiles(certificate: files.certificate, key: files.key))
+        SSL_CTX_set_alpn_select_cb(pointer, chooseHTTP1, nil)
+        guard let authority = files.clientCA else { return }
+        try Self.acceptClients(pointer, authority)
+        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, judgeLater)
+    }
+
     /// Checks the other side's certificate against a CA file, the system's CAs, or not at all.
     init(trusting options: HTTPClientOptions) throws(WebProblem) {
         pointer = SSL_CTX_new(TLS_client_method())
@@ -123,6 +137,9 @@ final class TLSContext: @unchecked Sendable {
         }
     }
 }
+
+/// Goes on whatever the client's certificate is; `SSL_get_verify_result` keeps what is wrong with it.
+private func judgeLater(_: Int32, _: OpaquePointer?) -> Int32 { 1 }
 
 /// Answers a client's ALPN offer with HTTP/1.1, whatever else it offers.
 private func chooseHTTP1(
