@@ -1,0 +1,76 @@
+// The controllers of a lab's own cluster, by the names that `--controllers` knows. To add one: a file, and a line in `all`.
+//
+// May touch: the API only. Caller: kube-controller-manager. All share one informer a kind and one client.
+package import ClusterClient
+internal import ClusterModel
+package import Essentials
+internal import Logging
+
+/// One controller that can be switched on and off.
+package struct ControllerEntry: Sendable {
+    package let name: String
+    /// Whether `*` means it too.
+    package var isOnByDefault = true
+    let make: @Sendable (ControllerContext) -> any Controller
+
+    init(_ name: String, isOnByDefault: Bool = true, _ make: @escaping @Sendable (ControllerContext) -> any Controller) {
+        self.name = name
+        self.isOnByDefault = isOnByDefault
+        self.make = make
+    }
+}
+
+package struct ClusterControllers: Sendable {
+    package static let all: [ControllerEntry] = [
+        ControllerEntry("replicaset-controller") { ReplicaSetController($0) },
+        ControllerEntry("replicationcontroller-controller") { ReplicaSetController($0, family: .replicationControllers) },
+        ControllerEntry("deployment-controller") { DeploymentController($0) },
+    ]
+
+    private let client: ClusterClient
+    private let selection: [String]
+    private let clock: any WallClock
+
+    /// `selection` as `--controllers` has it: `*`, names, and names after a `-`.
+    package init(client: ClusterClient, selection: [String] = ["*"], clock: any WallClock = SystemClock()) {
+        self.client = client
+        self.selection = selection
+        self.clock = clock
+    }
+
+    /// The words of a selection that name no controller.
+    package static func unknown(_ selection: [String]) -> [String] {
+        selection.filter { word in
+            let name = word.hasPrefix("-") ? String(word.dropFirst()) : word
+            return name != "*" && !all.contains { $0.isNamed(name) }
+        }
+    }
+
+    package static func chosen(_ selection: [String]) -> [ControllerEntry] {
+        all.filter { entry in
+            for word in selection {
+                if entry.isNamed(word) { return true }
+                if word.hasPrefix("-"), entry.isNamed(String(word.dropFirst())) { return false }
+            }
+            return entry.isOnByDefault && selection.contains("*")
+        }
+    }
+
+    /// Runs until cancelled.
+    package func run() async throws {
+        let informers = SharedInformers(client: client)
+        let context = ControllerContext(client: client, informers: informers, clock: clock)
+        let controllers = Self.chosen(selection).map { $0.make(context) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await informers.run() }
+            for controller in controllers { group.addTask { try await controller.run() } }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+}
+
+extension ControllerEntry {
+    /// Names of before 1.28, without the ending, still count.
+    fileprivate func isNamed(_ word: String) -> Bool { word == name || word + "-controller" == name }
+}
