@@ -110,7 +110,7 @@ let cluster: [Target] = [
 ]
 
 let platform: [Target] = [
-    room("Platform", "Web", uses: ["CLibwebsockets", "COpenSSL", "CLinux", "Essentials", logging]),
+    room("Platform", "Web", uses: ["CLibwebsockets", "COpenSSL", "CLinux", "Compression", "Essentials", logging]),
     room("Platform", "Crypto", uses: ["COpenSSL", "Essentials"]),
     room("Platform", "Database", uses: ["CSQLite", "Essentials"]),
     room("Platform", "Kernel", uses: ["CLinux", "Essentials"]),
