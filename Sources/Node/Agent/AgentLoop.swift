@@ -17,10 +17,13 @@ package struct AgentOptions: Sendable {
     package var isInit: Bool
     /// Where the shell's start-up file is written.
     package var runDirectory: String
-    package init(listener: Listener, isInit: Bool = true, runDirectory: String = "/run/lectern") {
+    /// Before the places of units; nil: no services, and no socket for `systemctl` in the run directory.
+    package var systemRoot: String?
+    package init(listener: Listener, isInit: Bool = true, runDirectory: String = "/run/lectern", systemRoot: String? = nil) {
         self.listener = listener
         self.isInit = isInit
         self.runDirectory = runDirectory
+        self.systemRoot = systemRoot
     }
 }
 
@@ -36,6 +39,9 @@ package final class AgentLoop {
     private let poller: PTYPoller
     private let signals: ReaperSignals
     private let listener: Int32
+    /// Where the node's own programs ask about services.
+    private var control: Int32?
+    private(set) var services: Services?
     private var sources: [UInt64: any LoopSource] = [:]
     private var nextKey: UInt64 = 16
     private var timers: [Timer] = []
@@ -49,6 +55,7 @@ package final class AgentLoop {
 
     private static let signalKey: UInt64 = 1
     private static let listenerKey: UInt64 = 2
+    private static let controlKey: UInt64 = 3
 
     package init(options: AgentOptions) throws {
         self.options = options
@@ -70,16 +77,29 @@ package final class AgentLoop {
     /// Runs until SIGTERM, SIGINT or SIGHUP.
     package func run() {
         reap()
+        if options.isInit { ReaperProcesses.shareMounts() }
+        if let root = options.systemRoot { openServices(root) }
         while !isEnding { turn() }
         end()
     }
+
+    private func openServices(_ root: String) {
+        services = Services(root: root, loop: self)
+        ReaperFiles.makeDirectories(options.runDirectory)
+        control = try? PTYFiles.listen(path: controlPath)
+        if let control { poller.add(control, key: Self.controlKey, .reading) }
+        services?.startEnabled()
+    }
+
+    private var controlPath: String { options.runDirectory + "/control.sock" }
 
     private func turn() {
         let wait = timers.lazy.map(\.due).min().map { min(max(0, $0 - monotonicSeconds()), 3600) }
         for event in poller.wait(seconds: wait) {
             switch event.key {
             case Self.signalKey: takeSignals()
-            case Self.listenerKey: accept()
+            case Self.listenerKey: accept(listener)
+            case Self.controlKey: if let control { accept(control) }
             default: sources[event.key]?.ready(event.interest)
             }
         }
@@ -104,25 +124,30 @@ package final class AgentLoop {
         for terminal in terminals.values { terminal.hangUp() }
         for connection in connections.values { connection.close() }
         if case .path(let path) = options.listener { ReaperFiles.remove(path) }
+        services?.end()
+        if control != nil { ReaperFiles.remove(controlPath) }
         // As PID 1 the kernel ends all others with it.
     }
 
-    private func accept() {
+    private func accept(_ listener: Int32) {
         while connections.count < AgentLimits.connections {
             guard let descriptor = PTYFiles.accept(listener) else { return }
             let connection = Connection(descriptor: descriptor, loop: self)
             connections[connection.key] = connection
         }
         // The rest waits in the socket's own queue until a place is free.
-        isAccepting = false
-        poller.change(listener, key: Self.listenerKey, [])
+        setAccepting(false)
     }
 
     func forget(_ connection: Connection) {
         connections[connection.key] = nil
-        guard !isAccepting else { return }
-        isAccepting = true
-        poller.change(listener, key: Self.listenerKey, .reading)
+        if !isAccepting { setAccepting(true) }
+    }
+
+    private func setAccepting(_ accepts: Bool) {
+        isAccepting = accepts
+        poller.change(listener, key: Self.listenerKey, accepts ? .reading : [])
+        if let control { poller.change(control, key: Self.controlKey, accepts ? .reading : []) }
     }
 
     // MARK: For those in the loop

@@ -9,6 +9,7 @@ package enum AgentProblem: Problem, Equatable {
     case terminalLimit
     case viewerLimit
     case execLimit
+    case noSuchUnit(String)
     case failed(String)
 
     package var reason: String {
@@ -18,6 +19,7 @@ package enum AgentProblem: Problem, Equatable {
         case .terminalLimit: "TerminalLimit"
         case .viewerLimit: "ViewerLimit"
         case .execLimit: "ExecLimit"
+        case .noSuchUnit: "NoSuchUnit"
         case .failed: "Failed"
         }
     }
@@ -29,6 +31,7 @@ package enum AgentProblem: Problem, Equatable {
         case .terminalLimit: "This node has \(AgentLimits.terminals) terminals already; close one first."
         case .viewerLimit: "This terminal has \(AgentLimits.viewersPerTerminal) viewers already."
         case .execLimit: "This node runs \(AgentLimits.execs) commands already."
+        case .noSuchUnit(let name): "Unit \(name) could not be found."
         case .failed(let what): what
         }
     }
@@ -76,6 +79,7 @@ package enum AgentRequest: Equatable {
     case writeFile(WriteRequest)
     case readFile(path: String, limitBytes: Int)
     case closeTerminal(name: String)
+    case service(ServiceRequest)
 
     package init(_ header: JSON) throws(AgentProblem) {
         guard let open = header["open"]?.string else { throw .badRequest("`open` is missing.") }
@@ -104,8 +108,17 @@ package enum AgentRequest: Equatable {
                 throw .badRequest("`limitBytes` must be 0 to \(AgentLimits.fileBytes).")
             }
             self = .readFile(path: try Self.path(header), limitBytes: limit)
-        default: throw .badRequest("`open` must be terminal, close-terminal, exec, status, write-file or read-file.")
+        case "service": self = .service(try Self.service(header))
+        default: throw .badRequest("`open` must be terminal, close-terminal, exec, status, write-file, read-file or service.")
         }
+    }
+
+    private static func service(_ header: JSON) throws(AgentProblem) -> ServiceRequest {
+        guard let verb = ServiceRequest.Verb(rawValue: header["verb"]?.string ?? "") else { throw .badRequest("`verb` is unknown.") }
+        let unit = header["unit"]?.string ?? ""
+        guard unit.utf8.count <= 255, !unit.utf8.contains(0x2F) else { throw .badRequest("`unit` is no name of a unit.") }
+        return ServiceRequest(
+            verb: verb, unit: unit, lines: header["lines"]?.int.map { max(0, $0) }, follow: header["follow"]?.bool ?? false)
     }
 
     private static func terminalName(_ header: JSON) throws(AgentProblem) -> String {
@@ -177,6 +190,9 @@ extension AgentRequest {
         case .exec(let request): return try ExecJob(request, connection: connection)
         case .status: connection.answer(NodeStatus.report(loop))
         case .writeFile(let request): return FileWriting(request)
+        case .service(let request):
+            guard let services = loop.services else { throw AgentProblem.noSuchUnit(request.unit) }
+            return try services.open(request, on: connection)
         case .readFile(let path, let limit):
             let bytes = try ReaperFiles.read(path, limitBytes: limit)
             connection.answer(["ok": true, "size": JSON(bytes.count)])

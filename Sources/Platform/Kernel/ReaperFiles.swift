@@ -59,6 +59,30 @@ package enum ReaperFiles {
 
     package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
     package static func remove(_ path: String) { unlink(path) }
+    package static func move(_ from: String, to: String) { _ = rename(from, to) }
+    package static func link(_ path: String, to target: String) -> Bool { symlink(target, path) == 0 }
+
+    package static func makeDirectories(_ path: String) {
+        var current = ""
+        for part in path.split(separator: "/") {
+            current += "/" + part
+            mkdir(current, 0o755)
+        }
+    }
+
+    /// Bytes of a file; 0 where there is none.
+    package static func size(_ path: String) -> Int {
+        var information = stat()
+        return stat(path, &information) == 0 ? Int(information.st_size) : 0
+    }
+
+    /// False when not all could be written.
+    package static func append(_ path: String, _ bytes: [UInt8]) -> Bool {
+        let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return PTYFiles.write(descriptor, bytes) == bytes.count
+    }
 
     package static func names(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }

@@ -73,6 +73,9 @@ package enum ReaperProcesses {
 
     package static func exists(_ process: Int32) -> Bool { kill(process, 0) == 0 || errno == EPERM }
 
+    /// What containers mount below is seen by the others that share a directory with them, as on any machine.
+    package static func shareMounts() { _ = mount(nil, "/", nil, UInt(MS_REC | MS_SHARED), nil) }
+
     /// Orphans below this process become its children, as they do below PID 1.
     package static func adoptOrphans() { lectern_terminal_adopt_orphans() }
 

@@ -1,10 +1,11 @@
 // `systemctl`: asks the agent about services.
+internal import Glibc
+internal import Kubeadm
 
 enum SystemctlComponent: Component {
     static let name = "systemctl"
 
     static func run(_ flags: Flags) async -> Int32 {
-        Flags.printError("systemctl: not part of this version of Lectern yet\n")
-        return 1
+        Systemctl(isTerminal: isatty(1) == 1, print: { _ = Output.write($0) }, complain: Flags.printError).run(flags.words)
     }
 }

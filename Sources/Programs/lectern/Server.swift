@@ -53,7 +53,8 @@ struct Server {
         let api = APIServer(store: store)
         let client = ClusterClient(transport: api)
         let kubelet = try Kubelet(
-            settings: KubeletSettings(nodeName: hostName(), address: "127.0.0.1", agentProgram: folder.nodeAgent, clusterProgram: folder.labkube),
+            settings: KubeletSettings(
+                nodeName: hostName(), address: "127.0.0.1", agentProgram: folder.nodeAgent, clusterProgram: folder.labkube),
             client: client, sandboxes: sandboxes)
 
         api.nodes.register(hostName(), kubelet)

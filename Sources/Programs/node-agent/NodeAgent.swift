@@ -5,12 +5,13 @@ internal import Kernel
 
 @main struct NodeAgent {
     private static let usage = """
-        usage: node-agent (--listen-fd NUMBER | --listen-unix PATH) [--not-init] [--run-directory PATH]
+        usage: node-agent (--listen-fd NUMBER | --listen-unix PATH) [--not-init] [--run-directory PATH] [--system-root PATH]
 
           --listen-fd NUMBER     an inherited listening unix socket (default 3)
           --listen-unix PATH     make the socket instead
           --not-init             do not expect to be PID 1 (for tests)
           --run-directory PATH   where the shell's start-up file goes (default /run/lectern)
+          --system-root PATH     where units of services are looked for (default: / for PID 1, else nowhere)
 
         """
 
@@ -29,9 +30,13 @@ internal import Kernel
             case "--run-directory":
                 guard let path = arguments.popFirst(), path.hasPrefix("/") else { fail(usage) }
                 options.runDirectory = path
+            case "--system-root":
+                guard let path = arguments.popFirst(), path.hasPrefix("/") else { fail(usage) }
+                options.systemRoot = path
             default: fail(usage)
             }
         }
+        if options.isInit, options.systemRoot == nil { options.systemRoot = "/" }
         do {
             try AgentLoop(options: options).run()
         } catch {

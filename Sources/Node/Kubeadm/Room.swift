@@ -1,1 +1,0 @@
-// Makes and joins clusters.
