@@ -105,7 +105,7 @@ let node: [Target] = [
 let cluster: [Target] = [
     room("Cluster", "ClusterClient", uses: ["ClusterModel", "Essentials", logging]),
     room("Cluster", "ClusterWire", uses: ["ClusterClient", "ClusterModel", "Web", "Crypto", "Yaml", "Essentials", logging]),
-    room("Cluster", "ClusterStore", uses: ["Database", "ClusterModel", "Essentials", logging]),
+    room("Cluster", "ClusterStore", uses: ["Database", "Web", "ClusterModel", "Essentials", logging]),
     room("Cluster", "ClusterModel", uses: ["Essentials", collections]),
 ]
 

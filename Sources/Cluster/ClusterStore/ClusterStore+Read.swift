@@ -16,6 +16,7 @@ package struct StoredList: Sendable {
 
 extension ClusterStore {
     package func get(_ key: String) throws(StoreProblem) -> StoredObject? {
+        if case .remote = place { return try fromImage { $0.get(key) } }
         let (cached, revision) = state.withLock { ($0.cache[key], $0.revision) }
         if let cached { return cached }
         let row: DatabaseRow?
@@ -38,6 +39,12 @@ extension ClusterStore {
     package func list(prefix: String, after key: String? = nil, limit: Int? = nil, at revision: Int64? = nil) throws(StoreProblem)
         -> StoredList
     {
+        if case .remote = place {
+            let result = try fromImage { image in
+                Result { () throws(StoreProblem) in try image.list(prefix: prefix, after: key, limit: limit, at: revision) }
+            }
+            return try result.get()
+        }
         if let revision {
             let (newest, compacted) = state.withLock { ($0.revision, $0.compacted) }
             if revision < compacted { throw .compacted(oldest: compacted) }
@@ -93,6 +100,7 @@ extension ClusterStore {
 
     /// The number of live objects under `prefix`.
     package func count(prefix: String) throws(StoreProblem) -> Int {
+        if case .remote = place { return try fromImage { $0.count(prefix: prefix) } }
         do {
             return try database.read { connection in
                 try connection.first(

@@ -171,6 +171,10 @@ extension ClusterStore {
 
     private func backlog(prefix: String, after: Int64, through: Int64) throws(StoreProblem) -> [StoreEvent] {
         if after == through { return [] }
+        if case .remote = place {
+            let result = try fromImage { image in Result { () throws(StoreProblem) in try image.backlog(prefix: prefix, after: after) } }
+            return try result.get()
+        }
         do {
             return try database.read { connection in
                 if after > through {

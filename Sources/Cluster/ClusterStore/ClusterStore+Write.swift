@@ -8,6 +8,12 @@ struct PendingWrite: Sendable {
         case create(JSON)
         case update(StoredObject, JSON)
         case delete(StoredObject, JSON)
+
+        var document: JSON {
+            switch self {
+            case .create(let document), .update(_, let document), .delete(_, let document): document
+            }
+        }
     }
     enum Wake: Sendable {
         case lead
@@ -39,6 +45,7 @@ extension ClusterStore {
     }
 
     private func submit(_ key: String, _ change: PendingWrite.Change) async throws(StoreProblem) -> StoredObject {
+        if case .remote(let link) = place { return try await link.submit(key, change) }
         var wake: PendingWrite.Wake = .lead
         let leads = state.withLock { $0.enqueue(PendingWrite(key: key, change: change, waiter: nil)) }
         if !leads {
@@ -90,36 +97,26 @@ extension ClusterStore {
     private static func apply(
         _ write: PendingWrite, revision: inout Int64, _ connection: DatabaseConnection
     ) throws(DatabaseProblem) -> (event: StoreEvent?, result: Result<StoredObject, StoreProblem>) {
-        let newest = try connection.first(
-            "SELECT id, created, deleted FROM revision WHERE key = ? ORDER BY id DESC LIMIT 1", .text(write.key))
-        let current = newest.flatMap { $0.bool(2) ? nil : (id: $0.integer(0), created: $0.integer(1)) }
-        let previous: StoredObject?
-        var document: JSON
-        let kind: StoreEvent.Kind
-        switch write.change {
-        case .create(let new):
-            guard current == nil else { return (nil, .failure(.exists(key: write.key))) }
-            (previous, document, kind) = (nil, new, .created)
-        case .update(let old, let new):
-            guard let current else { return (nil, .failure(.missing(key: write.key))) }
-            guard current.id == old.revision else { return (nil, .failure(.changed(key: write.key))) }
-            (previous, document, kind) = (old, new, .modified)
-        case .delete(let old, let last):
-            guard let current else { return (nil, .failure(.missing(key: write.key))) }
-            guard current.id == old.revision else { return (nil, .failure(.changed(key: write.key))) }
-            (previous, document, kind) = (old, last, .deleted)
+        let (change, previous, kind): (RevisionChange, StoredObject?, StoreEvent.Kind) =
+            switch write.change {
+            case .create: (.create, nil, .created)
+            case .update(let old, _): (.update, old, .modified)
+            case .delete(let old, _): (.delete, old, .deleted)
+            }
+        var document = write.change.document
+        let outcome = try RevisionTable.append(
+            change, write.key, expected: previous?.revision ?? 0, newest: revision, connection
+        ) { id in
+            document["metadata", default: .emptyObject]["resourceVersion"] = JSON(String(id))
+            return document.bytes
         }
-        let id = revision + 1
-        document["metadata", default: .emptyObject]["resourceVersion"] = JSON(String(id))
-        let bytes = document.bytes
-        guard bytes.count <= objectLimitBytes else { return (nil, .failure(.tooLarge(limitBytes: objectLimitBytes))) }
-        let created = kind == .created ? id : current?.created ?? id
-        try connection.execute(
-            "INSERT INTO revision(id, key, previous, created, deleted, value) VALUES (?, ?, ?, ?, ?, ?)", .integer(id), .text(write.key),
-            .integer(current?.id ?? 0), .integer(created), DatabaseValue(kind == .deleted), .blob(bytes))
-        revision = id
-        let object = StoredObject(key: write.key, revision: id, created: created, bytes: bytes, document: document)
-        return (StoreEvent(kind: kind, object: object, previous: previous), .success(object))
+        switch outcome {
+        case .failure(let problem): return (nil, .failure(problem))
+        case .success(let row):
+            revision = row.id
+            let object = StoredObject(key: write.key, revision: row.id, created: row.created, bytes: row.value, document: document)
+            return (StoreEvent(kind: kind, object: object, previous: previous), .success(object))
+        }
     }
 }
 
@@ -133,11 +130,13 @@ extension ClusterStore.State {
     }
 
     /// Returns the watchers that could not follow.
-    fileprivate mutating func publish(_ events: [StoreEvent]) -> [Watcher] {
+    mutating func publish(_ events: [StoreEvent]) -> [Watcher] {
         var ended: [Watcher] = []
         for event in events {
             revision = event.object.revision
-            if event.kind == .deleted {
+            if image != nil {
+                image?.apply(event)
+            } else if event.kind == .deleted {
                 cache[event.object.key] = nil
             } else {
                 remember(event.object)
@@ -158,7 +157,7 @@ extension ClusterStore.State {
 
 extension JSON {
     /// The member `key`, made from `fallback` where there is none.
-    fileprivate subscript(key: String, default fallback: JSON) -> JSON {
+    subscript(key: String, default fallback: JSON) -> JSON {
         get { self[key] ?? fallback }
         set { self[key] = newValue }
     }

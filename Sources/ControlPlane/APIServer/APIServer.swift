@@ -165,7 +165,9 @@ extension ClusterProblem {
         case .tooLarge:
             self = ClusterProblem(
                 code: 413, reason: "RequestEntityTooLarge", message: "Request entity too large: limit is \(ClusterStore.objectLimitBytes)")
-        case .database: self = problem.isFull ? .unavailable(problem.message) : .internalError(problem.message)
+        case .database, .noSpace: self = problem.isFull ? .unavailable(problem.message) : .internalError(problem.message)
+        case .unreachable: self = ClusterProblem(code: 504, reason: "Timeout", message: problem.message, retryAfterSeconds: 1)
+        case .refused: self = .internalError(problem.message)
         }
     }
 }

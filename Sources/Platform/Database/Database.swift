@@ -28,10 +28,11 @@ package final class Database: Sendable {
     private let readerLock = Mutex<Void>(())
 
     /// Opens or makes the file, then brings its schema up to date. `:memory:` gives a database that dies with the object.
-    package init(path: String, migrations: [Migration] = [], durability: Durability = .powerLoss, cacheKiB: Int = 1024)
-        throws(DatabaseProblem)
-    {
-        let isShared = path != ":memory:"
+    /// Without a separate reader, readers wait for writers, and some memory is saved.
+    package init(
+        path: String, migrations: [Migration] = [], durability: Durability = .powerLoss, cacheKiB: Int = 1024, separateReader: Bool = true
+    ) throws(DatabaseProblem) {
+        let isShared = path != ":memory:" && separateReader
         writer = try DatabaseConnection(path: path, isWriter: true, durability: durability, cacheKiB: cacheKiB)
         try writer.migrate(migrations)
         reader = isShared ? try DatabaseConnection(path: path, isWriter: false, durability: durability, cacheKiB: cacheKiB) : nil

@@ -1,1 +1,0 @@
-// The store as a process of its own.
