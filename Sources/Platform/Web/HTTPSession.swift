@@ -137,11 +137,7 @@ package final class HTTPSession: Sendable {
     }
 
     package func send(_ request: HTTPSessionRequest) async throws(WebProblem) -> HTTPSessionAnswer {
-        let address = try await self.address()
-        let (context, name) = state.withLock { ($0.context, $0.material?.serverName) }
-        let way = SessionWay(
-            address: address, port: port, context: context, serverName: name ?? host,
-            checksName: state.withLock { !($0.material?.insecure ?? true) })
+        let way = try await way()
         let ticket = SessionTicket()
         let core = core
         let result = await withTaskCancellationHandler {
@@ -155,8 +151,16 @@ package final class HTTPSession: Sendable {
         } onCancel: {
             WebLoop.post { ticket.cancel() }
         }
-        if case .failure(.cannotConnect) = result, address != host { state.withLock { $0.address = nil } }
+        if case .failure(.cannotConnect) = result, way.address != host { state.withLock { $0.address = nil } }
         return try result.get()
+    }
+
+    func way() async throws(WebProblem) -> SessionWay {
+        let address = try await self.address()
+        let (context, material) = state.withLock { ($0.context, $0.material) }
+        return SessionWay(
+            address: address, port: port, context: context, serverName: material?.serverName ?? host,
+            checksName: !(material?.insecure ?? true))
     }
 
     /// The host's numeric address, looked up once until a connection fails.

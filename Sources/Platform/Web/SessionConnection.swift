@@ -83,19 +83,20 @@ final class SessionConnection: RawConnectionHandler {
 
     init(pool: SessionPool, way: SessionWay) throws(WebProblem) {
         self.pool = pool
-        guard let storage = Listening.socketAddress(way.address, way.port) else { throw .cannotConnect(pool.authority) }
-        let socket = try Dialer.tcp(storage, pool.authority)
+        connection = try Self.open(way, authority: pool.authority, handler: self)
+    }
+
+    static func open(_ way: SessionWay, authority: String, handler: any RawConnectionHandler) throws(WebProblem) -> RawConnection {
+        guard let storage = Listening.socketAddress(way.address, way.port) else { throw .cannotConnect(authority) }
+        let socket = try Dialer.tcp(storage, authority)
         SocketHabits.set(socket.number)
-        if let context = way.context {
-            let number = socket.take()
-            guard let tls = TLSStream(number, context, connectingTo: way.serverName, checksName: way.checksName) else {
-                Glibc.close(number)
-                throw .socket("TLS")
-            }
-            connection = RawConnection.adopt(tls, handler: self)
-        } else {
-            connection = try RawConnection.adopt(socket, handler: self)
+        guard let context = way.context else { return try RawConnection.adopt(socket, handler: handler) }
+        let number = socket.take()
+        guard let tls = TLSStream(number, context, connectingTo: way.serverName, checksName: way.checksName) else {
+            Glibc.close(number)
+            throw .socket("TLS")
         }
+        return RawConnection.adopt(tls, handler: handler)
     }
 
     var isOpen: Bool { connection?.isOpen ?? false }
