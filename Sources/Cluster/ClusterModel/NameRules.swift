@@ -22,6 +22,42 @@ package enum NameRules {
         return problems
     }
 
+    /// RFC 1035 label: services.
+    package static func serviceLabel(_ name: String) -> [String] {
+        var problems: [String] = []
+        let bytes = Array(name.utf8)
+        if bytes.count > 63 { problems.append("must be no more than 63 bytes") }
+        let isLetter = bytes.first.map { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) } ?? false
+        if !isLetter || !isLabel(bytes[...]) {
+            problems.append(
+                "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+            )
+        }
+        return problems
+    }
+
+    /// A name of a port (IANA service name).
+    package static func portName(_ name: String) -> [String] {
+        var problems: [String] = []
+        let bytes = Array(name.utf8)
+        if bytes.count > 15 { problems.append("must be no more than 15 characters long") }
+        if !bytes.allSatisfy({ isAlphanumeric($0, upper: false) || $0 == UInt8(ascii: "-") }) {
+            problems.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+        }
+        if !bytes.contains(where: { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }) {
+            problems.append("must contain at least one letter (a-z)")
+        }
+        if name.contains("--") { problems.append("must not contain consecutive hyphens") }
+        if bytes.first == UInt8(ascii: "-") || bytes.last == UInt8(ascii: "-") { problems.append("must not begin or end with a hyphen") }
+        return problems
+    }
+
+    /// A name of an environment variable: any printable ASCII except `=`.
+    package static func environmentName(_ name: String) -> [String] {
+        let isValid = !name.isEmpty && name.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "=") }
+        return isValid ? [] : ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
+    }
+
     /// RFC 1123 subdomain: most objects.
     package static func subdomain(_ name: String) -> [String] {
         var problems: [String] = []

@@ -36,9 +36,10 @@ extension APIServer {
                 "the name of the object (\(decoded.object.metaName)) does not match the name on the URL (\(target.name ?? ""))")
         }
         let force = ["true", "1"].contains(request.queryValue("force") ?? "")
-        let manager = FieldManager(table: schema.types, type: kind.type)
+        let stored = schema.stored(kind)
+        let manager = FieldManager(table: schema.types, type: stored.type)
         let writer = fieldWriter(request, target, isApply: true)
-        let configuration = decoded.object
+        let configuration = kind.storable(decoded.object, as: stored)
         let now = clock.now()
         return try await replace(
             request, target, warnings: decoded.warnings, retries: configuration.metaResourceVersion.isEmpty, isApply: true

@@ -83,12 +83,13 @@ extension APIServer {
             ) { (old) throws(ClusterProblem) in
                 let version = decoded.object.metaResourceVersion
                 if !version.isEmpty, version != old.metaResourceVersion { throw .conflict(target.resource, old.metaName) }
-                return try take(old, decoded.object)
+                return try take(old, target.kind.storable(decoded.object, as: schema.stored(target.kind)))
             }
         case "PATCH":
             let patch = try partPatch(request)
             return try await replace(request, target, retries: true) { (old) throws(ClusterProblem) in
-                try take(old, try decode(try patch(old, target.kind.type), as: target.kind, .ignore).object)
+                let new = try decode(try patch(target.kind.shown(old), target.kind.type), as: target.kind, .ignore).object
+                return try take(old, target.kind.storable(new, as: schema.stored(target.kind)))
             }
         default: throw .methodNotAllowed()
         }

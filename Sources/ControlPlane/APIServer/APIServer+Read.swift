@@ -12,12 +12,18 @@ struct Selection: Sendable {
 
     init(_ request: APIRequest, _ kind: Kind) throws(ClusterProblem) {
         labels = try LabelSelector(text: request.queryValue("labelSelector") ?? "")
-        fields = try FieldSelector(text: request.queryValue("fieldSelector") ?? "")
+        var fields = try FieldSelector(text: request.queryValue("fieldSelector") ?? "")
         if let unknown = fields.terms.first(where: { !kind.isSelectable($0.path) }) {
             throw .badRequest(
                 "Unable to find \"\(kind.resource.apiVersion.replacingSlash), Resource=\(kind.resource.resource)\" that match label selector \"\(request.queryValue("labelSelector") ?? "")\", field selector \"\(request.queryValue("fieldSelector") ?? "")\": field label not supported: \(unknown.path)"
             )
         }
+        if let names = kind.conversion?.fields {
+            for index in fields.terms.indices {
+                if let stored = names[fields.terms[index].path] { fields.terms[index].path = stored }
+            }
+        }
+        self.fields = fields
     }
 
     /// The keys among which all that can match lie: one name's, where the selectors ask for one.
@@ -76,7 +82,7 @@ extension APIServer {
             metadata["continue"] = JSON(ListPage.token(revision: found.revision, after: last.key))
             if selection.isEmpty { metadata["remainingItemCount"] = JSON(found.remaining) }
         }
-        if case .object = rendering, !request.wantsObjects {
+        if case .object = rendering, !request.wantsObjects, target.kind.conversion == nil {
             return APIResponse(status: 200, headers: Self.jsonHeaders, body: .bytes(Self.listBytes(found.objects, target.kind, metadata)))
         }
         return respond(

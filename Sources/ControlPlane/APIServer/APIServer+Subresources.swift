@@ -80,6 +80,11 @@ extension APIServer {
             ["kind": "Status", "apiVersion": "v1", "metadata": .emptyObject, "status": "Success", "code": 201], status: 201, to: request)
     }
 
+    /// The pod that a binding of its own names.
+    func pod(of request: APIRequest, _ target: ResourceTarget) throws(ClusterProblem) -> ResourceTarget {
+        ResourceTarget(kind: .pod, namespace: target.namespace, name: try body(request).metaName, subresource: "binding")
+    }
+
     private static func bound(
         _ old: JSON, to node: String, _ binding: JSON, _ target: ResourceTarget, at now: Timestamp
     ) throws(ClusterProblem) -> JSON {

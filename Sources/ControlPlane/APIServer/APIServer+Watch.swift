@@ -16,9 +16,11 @@ extension APIServer {
             if request.wantsObjects {
                 typealias Item = Result<WatchEvent, ClusterProblem>
                 let watch: StoreWatch<Item> = try store.watch(
-                    prefix: filter.prefix, after: start.after, initial: start.initial.map { Item.success($0) },
+                    prefix: filter.prefix, after: start.after, initial: start.initial.map { Item.success(Self.shown($0, kind)) },
                     failure: { Item.failure(ClusterProblem($0, target.resource, "")) },
-                    transform: { change in filter.event(change).map { Item.success($0.event) } })
+                    transform: { change in
+                        filter.event(change).map { Item.success(Self.shown($0.event, kind)) }
+                    })
                 Self.keepTime(watch.control, seconds: seconds, bookmarks: wantsBookmarks) { Item.success(Self.bookmark(kind, $0)) }
                 return APIResponse(status: 200, headers: Self.jsonHeaders, body: .events(watch.events))
             }
@@ -32,6 +34,10 @@ extension APIServer {
         } catch {
             throw ClusterProblem(error, target.resource, "")
         }
+    }
+
+    private static func shown(_ event: WatchEvent, _ kind: Kind) -> WatchEvent {
+        event.kind == .bookmark ? event : WatchEvent(kind: event.kind, object: kind.shown(event.object))
     }
 
     private struct Start {
@@ -153,7 +159,7 @@ final class WatchLines: Sendable {
     }
 
     func line(_ event: WatchEvent, stored: StoredObject?) -> [UInt8] {
-        if case .object = rendering, let stored { return line(event.kind.rawValue, stored.bytes) }
+        if case .object = rendering, let stored, kind.conversion == nil { return line(event.kind.rawValue, stored.bytes) }
         if event.kind == .bookmark, case .metadata = rendering {
             return line(event.kind.rawValue, rendering.apply(event.object, kind, at: clock.now()).bytes)
         }

@@ -14,7 +14,8 @@ extension APIServer {
     private func create(
         _ document: JSON, _ request: APIRequest, _ target: ResourceTarget, warnings: [String], isApply: Bool = false
     ) async throws(ClusterProblem) -> APIResponse {
-        let kind = target.kind
+        let kind = schema.stored(target.kind)
+        let document = target.kind.storable(document, as: kind)
         var object = document
         let writer = fieldWriter(request, target, isApply: isApply)
         if !object.metaResourceVersion.isEmpty {
@@ -31,7 +32,7 @@ extension APIServer {
             kind.prepareCreate(&complete)
             try checkNamespace(complete, target)
             let notes = warnings + (try admit(&complete, old: nil, request, target))
-            try check(complete, kind)
+            try check(complete, kind, named: target.kind)
             if tracksFields {
                 let manager = FieldManager(table: schema.types, type: kind.type)
                 if isApply {
@@ -50,11 +51,12 @@ extension APIServer {
             let reservation = try quota.reserve(complete, kind, store: store)
             defer { quota.release(reservation) }
             if isDryRun {
-                return respond(try Rendering(request).apply(complete, kind, at: clock.now()), status: 201, to: request, warnings: notes)
+                return respond(
+                    try Rendering(request).apply(complete, target.kind, at: clock.now()), status: 201, to: request, warnings: notes)
             }
             do throws(StoreProblem) {
                 let stored = try await store.create(kind.storeKey(namespace: target.namespace, name: complete.metaName), complete)
-                return try respondCreated(stored, kind, request, notes)
+                return try respondCreated(stored, target.kind, request, notes)
             } catch {
                 attempts -= 1
                 if case .exists = error, attempts > 0 { continue }
@@ -86,7 +88,7 @@ extension APIServer {
         }
         object["metadata"]?["uid"] = JSON(Identifier.uuid())
         object["metadata"]?["creationTimestamp"] = JSON(clock.now().rfc3339)
-        object["metadata"]?["generation"] = target.kind.hasStatus && !["Namespace", "Node"].contains(target.kind.name) ? 1 : nil
+        object["metadata"]?["generation"] = target.kind.hasGeneration ? 1 : nil
     }
 
     /// New objects need a namespace that is there and stays.
@@ -109,9 +111,8 @@ extension APIServer {
             throw .badRequest(
                 "the name of the object (\(decoded.object.metaName)) does not match the name on the URL (\(target.name ?? ""))")
         }
-        return try await replace(request, target, warnings: decoded.warnings, retries: decoded.object.metaResourceVersion.isEmpty) { _ in
-            decoded.object
-        }
+        let object = target.kind.storable(decoded.object, as: schema.stored(target.kind))
+        return try await replace(request, target, warnings: decoded.warnings, retries: object.metaResourceVersion.isEmpty) { _ in object }
     }
 
     /// Puts `make(old)` in the place of the old object, and starts over while `retries` allows it.
@@ -124,8 +125,11 @@ extension APIServer {
             let old = try existing(target)
             var object = try prepare(try make(old.document), from: old.document, target, isApply: isApply)
             let notes = warnings + (try admit(&object, old: old.document, request, target))
+            // What a subresource of its own changes is not for the rules of the whole object to forbid.
+            let isPart = ["ephemeralcontainers", "resize"].contains(target.subresource)
+            try check(object, schema.stored(target.kind), old: isPart ? nil : old.document, named: target.kind)
             if tracksFields, !isApply, target.subresource != "status" {
-                object = FieldManager(table: schema.types, type: target.kind.type).recordUpdate(
+                object = FieldManager(table: schema.types, type: schema.stored(target.kind).type).recordUpdate(
                     object, from: old.document, by: fieldWriter(request, target, isApply: false), at: clock.now())
             }
             if object.isSame(as: old.document) { return try respond(object: old, target.kind, to: request, warnings: notes) }
@@ -155,7 +159,7 @@ extension APIServer {
 
     /// The new object as it may be stored over the old one.
     private func prepare(_ new: JSON, from old: JSON, _ target: ResourceTarget, isApply: Bool) throws(ClusterProblem) -> JSON {
-        let kind = target.kind
+        let kind = schema.stored(target.kind)
         let version = new.metaResourceVersion
         guard version.isEmpty || version == "0" || version == old.metaResourceVersion else {
             throw .conflict(target.resource, target.name ?? "")
@@ -175,15 +179,13 @@ extension APIServer {
             if kind.hasStatus, target.subresource != "approval" { object["status"] = old["status"] }
             if kind.name == "Namespace" { object["spec"] = old["spec"] }
             MetadataRules.preserve(in: &object, from: old)
+            kind.prepareUpdate(&object, old)
             complete(&object, kind)
             if let generation = old["metadata"]?["generation"]?.integer, !(object["spec"] ?? .null).isSame(as: old["spec"] ?? .null) {
                 object["metadata"]?["generation"] = JSON(generation + 1)
             }
         }
         object["metadata"]?["resourceVersion"] = JSON(old.metaResourceVersion)
-        // What a subresource of its own changes is not for the rules of the whole object to forbid.
-        let isPart = ["ephemeralcontainers", "resize"].contains(target.subresource)
-        try check(object, kind, old: isPart ? nil : old)
         return object
     }
 
@@ -224,7 +226,8 @@ extension APIServer {
                 warnings = decoding.unknownFields.filter { !$0.contains("$") }.map { "unknown field \"\($0)\"" }
             }
         }
-        return try await replace(request, target, warnings: warnings, retries: retries) { (old) throws(ClusterProblem) in
+        return try await replace(request, target, warnings: warnings, retries: retries) { (stored) throws(ClusterProblem) in
+            let old = kind.shown(stored)
             let patched: JSON
             do throws(PatchFailure) {
                 switch type {
@@ -245,7 +248,7 @@ extension APIServer {
                 throw .badRequest(
                     "the name of the object (\(decoded.object.metaName)) does not match the name on the URL (\(old.metaName))")
             }
-            return decoded.object
+            return kind.storable(decoded.object, as: schema.stored(kind))
         }
     }
 

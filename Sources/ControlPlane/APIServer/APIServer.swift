@@ -69,7 +69,9 @@ package struct APIServer: ClusterTransport {
             return response
         case .resource(let target):
             try Authorization.check(request.user, Self.verb(request, target), target)
-            return try await serve(request, target)
+            var response = try await serve(request, target)
+            if let warning = target.kind.deprecation { response.headers.append(("warning", "299 - " + Self.quoted(warning))) }
+            return response
         }
     }
 
@@ -89,6 +91,8 @@ package struct APIServer: ClusterTransport {
     private func serve(_ request: APIRequest, _ target: ResourceTarget) async throws(ClusterProblem) -> APIResponse {
         if let subresource = target.subresource, subresource != "status" { return try await serve(subresource, request, target) }
         let verb = Self.verb(request, target)
+        if target.kind.name == "Binding", verb == "create" { return try await bind(request, try pod(of: request, target)) }
+        guard target.kind.isStored, target.kind.verbs.contains(verb) else { throw .methodNotAllowed() }
         if target.subresource == "status" {
             guard target.kind.hasStatus, ["get", "update", "patch"].contains(verb) else {
                 throw target.kind.hasStatus ? .methodNotAllowed() : .noSuchPath

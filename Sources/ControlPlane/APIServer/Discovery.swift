@@ -54,7 +54,8 @@ extension APIServer {
         return ["name": JSON(group.name), "versions": JSON(versions), "preferredVersion": versions[0]]
     }
 
-    static let verbs: [String] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+    /// Old versions of kinds say no verbs, so clients that look for all there is find each object once; they serve all the same.
+    private static func verbs(_ kind: Kind) -> [String] { kind.conversion != nil && kind.deprecation != nil ? [] : kind.verbs }
 
     private func resources(group: String, version: String) throws(ClusterProblem) -> JSON {
         let kinds = schema.kinds.filter { $0.resource.group == group && $0.resource.version == version }
@@ -63,7 +64,7 @@ extension APIServer {
         for kind in kinds.sorted(by: { $0.resource.resource < $1.resource.resource }) {
             var entry: JSON = [
                 "name": JSON(kind.resource.resource), "singularName": JSON(kind.singular), "namespaced": JSON(kind.isNamespaced),
-                "kind": JSON(kind.name), "verbs": JSON(Self.verbs),
+                "kind": JSON(kind.name), "verbs": JSON(Self.verbs(kind)),
             ]
             if !kind.shortNames.isEmpty { entry["shortNames"] = JSON(kind.shortNames) }
             if !kind.categories.isEmpty { entry["categories"] = JSON(kind.categories) }
@@ -127,7 +128,7 @@ extension APIServer {
         }
         var entry: JSON = [
             "resource": JSON(kind.resource.resource), "responseKind": responseKind(kind.name, kind.resource),
-            "scope": kind.isNamespaced ? "Namespaced" : "Cluster", "singularResource": JSON(kind.singular), "verbs": JSON(Self.verbs),
+            "scope": kind.isNamespaced ? "Namespaced" : "Cluster", "singularResource": JSON(kind.singular), "verbs": JSON(Self.verbs(kind)),
         ]
         if !kind.shortNames.isEmpty { entry["shortNames"] = JSON(kind.shortNames) }
         if !kind.categories.isEmpty { entry["categories"] = JSON(kind.categories) }

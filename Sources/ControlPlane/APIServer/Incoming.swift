@@ -36,7 +36,7 @@ extension APIServer {
         do throws(DecodingFailure) {
             return try Protobuf(table: schema.types).decode(body) { apiVersion, kind in
                 switch kind {
-                case "DeleteOptions", "Binding", "Eviction": kind
+                case "DeleteOptions", "Binding", "Eviction", "Scale", "TokenRequest": kind
                 default: schema.kind(apiVersion: apiVersion, kind: kind)?.type
                 }
             }
@@ -76,6 +76,8 @@ extension APIServer {
             throw .badRequest("\(name) in version \"\(kind.resource.version)\" cannot be handled as a \(kind.name): the kinds differ")
         }
         if let custom = kind.customSchema { return try decode(document, as: kind, custom, validation) }
+        var document = document
+        for path in kind.conversion?.dropped ?? [] where document[path: path] != nil { document[path: path] = nil }
         let subject = "\(kind.name) in version \"\(kind.resource.version)\" cannot be handled as a \(kind.name): "
         var decoding = Decoding(table: schema.types)
         var decoded: JSON
@@ -125,11 +127,12 @@ extension APIServer {
     }
 
     /// Throws 422 with everything that is wrong at once.
-    func check(_ object: JSON, _ kind: Kind, old: JSON? = nil) throws(ClusterProblem) {
+    /// Errors name the version that the client asked for.
+    func check(_ object: JSON, _ kind: Kind, old: JSON? = nil, named: Kind? = nil) throws(ClusterProblem) {
         var causes = MetadataRules.check(object, of: kind)
         if kind.customSchema == nil { causes += FieldRules(table: schema.types).check(object, as: kind.type) }
         causes += kind.check(object, old)
-        if !causes.isEmpty { throw .invalid(group: kind.resource.group, kind: kind.name, name: object.metaName, causes) }
+        if !causes.isEmpty { throw .invalid(group: (named ?? kind).resource.group, kind: kind.name, name: object.metaName, causes) }
     }
 }
 

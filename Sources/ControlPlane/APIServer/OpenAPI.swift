@@ -5,6 +5,13 @@ internal import OrderedCollections
 
 struct OpenAPI: Sendable {
     let schema: Schema
+    /// Types that say their version and kind, wherever they stand.
+    private let kindTypes: Set<String>
+
+    init(schema: Schema) {
+        self.schema = schema
+        kindTypes = Set(schema.kinds.map(\.type))
+    }
 
     var index: JSON {
         var paths: JSON = .emptyObject
@@ -44,24 +51,25 @@ struct OpenAPI: Sendable {
     }
 
     /// Upstream's names of types, by which clients know a few of them.
-    private static func definitionName(_ type: String) -> String {
-        // Custom types have their whole name.
-        if type.contains(".") { return type }
-        return switch type {
-        case "ObjectMeta", "OwnerReference", "ManagedFieldsEntry", "LabelSelector", "LabelSelectorRequirement", "Condition":
-            "io.k8s.apimachinery.pkg.apis.meta.v1." + type
-        case "Lease", "LeaseSpec": "io.k8s.api.coordination.v1." + type
-        case _ where type.hasPrefix("NetworkPolicy") || type == "IPBlock": "io.k8s.api.networking.v1." + type
-        default: "io.k8s.api.core.v1." + type
-        }
-    }
+    private func definitionName(_ type: String) -> String { schema.types[type]?.fullName ?? type }
+
+    private static let namesKey = "x-kubernetes-group-version-kind"
 
     private func collect(_ type: String, of kind: Kind?, into result: inout JSON.Object, reference: String) {
-        let name = Self.definitionName(type)
-        guard result[name] == nil, let shape = schema.types[type] else { return }
-        result[name] = .null
+        guard let shape = schema.types[type] else { return }
+        let name = shape.fullName
+        let isKnown = result[name] != nil
+        if let kind {
+            // Several versions may share a type.
+            let own: JSON = ["group": JSON(kind.resource.group), "kind": JSON(kind.name), "version": JSON(kind.resource.version)]
+            var names = result[name]?[Self.namesKey]?.array ?? []
+            names.append(own)
+            result[name, default: .emptyObject][Self.namesKey] = .array(names)
+        }
+        if isKnown { return }
+        if kind == nil { result[name] = .emptyObject }
         var properties: JSON = .emptyObject
-        if kind != nil {
+        if kindTypes.contains(type) {
             properties["apiVersion"] = ["description": "The version of the form of this object.", "type": "string"]
             properties["kind"] = ["description": "The kind of this object.", "type": "string"]
         }
@@ -84,6 +92,10 @@ struct OpenAPI: Sendable {
                 property["x-kubernetes-list-type"] = "set"
             } else if field.isAtomic, case .list = field.type {
                 property["x-kubernetes-list-type"] = "atomic"
+            } else if field.isAtomic, case .map = field.type {
+                property["x-kubernetes-map-type"] = "atomic"
+            } else if field.retainsKeys {
+                property["x-kubernetes-patch-strategy"] = "retainKeys"
             }
             properties[field.name] = property
             if field.isRequired { required.append(field.name) }
@@ -91,11 +103,7 @@ struct OpenAPI: Sendable {
         }
         var definition: JSON = ["description": JSON(shape.doc), "type": "object", "properties": properties]
         if !required.isEmpty { definition["required"] = JSON(required) }
-        if let kind {
-            definition["x-kubernetes-group-version-kind"] = [
-                ["group": JSON(kind.resource.group), "kind": JSON(kind.name), "version": JSON(kind.resource.version)]
-            ]
-        }
+        definition[Self.namesKey] = result[name]?[Self.namesKey]
         result[name] = definition
     }
 
@@ -123,7 +131,7 @@ struct OpenAPI: Sendable {
         case .time, .microTime: return ["type": "string", "format": "date-time"]
         case .bytes: return ["type": "string", "format": "byte"]
         case .any: return ["type": "object"]
-        case .named(let name): return ["$ref": JSON(reference + Self.definitionName(name))]
+        case .named(let name): return ["$ref": JSON(reference + definitionName(name))]
         case .list(let element): return ["type": "array", "items": property(element, reference: reference)]
         case .map(let element): return ["type": "object", "additionalProperties": property(element, reference: reference)]
         }
@@ -132,7 +140,7 @@ struct OpenAPI: Sendable {
     private func paths(_ kind: Kind, isVersion3: Bool) -> [(String, JSON)] {
         let resource = kind.resource
         let gvk: JSON = ["group": JSON(resource.group), "version": JSON(resource.version), "kind": JSON(kind.name)]
-        let reference = JSON((isVersion3 ? "#/components/schemas/" : "#/definitions/") + Self.definitionName(kind.type))
+        let reference = JSON((isVersion3 ? "#/components/schemas/" : "#/definitions/") + definitionName(kind.type))
         func parameter(_ name: String, _ place: String = "query") -> JSON {
             var parameter: JSON = ["name": JSON(name), "in": JSON(place)]
             if place == "path" { parameter["required"] = true }
@@ -153,18 +161,20 @@ struct OpenAPI: Sendable {
         let writes = ["dryRun", "fieldManager", "fieldValidation"]
         let scope: [JSON] = kind.isNamespaced ? [parameter("namespace", "path")] : []
         let base = resource.root + (kind.isNamespaced ? "/namespaces/{namespace}/" : "/") + resource.resource
-        let collection: JSON = [
-            "get": operation("list", parameters: ["labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "watch"]),
-            "post": operation("post", parameters: writes),
-            "delete": operation("deletecollection", parameters: ["dryRun", "labelSelector"]),
-            "parameters": .array(scope),
-        ]
-        let object: JSON = [
-            "get": operation("get", parameters: []), "put": operation("put", parameters: writes),
-            "patch": operation("patch", parameters: writes + ["force"]),
-            "delete": operation("delete", parameters: ["dryRun", "gracePeriodSeconds"]),
-            "parameters": .array([parameter("name", "path")] + scope),
-        ]
-        return [(base, collection), (base + "/{name}", object)]
+        var collection: JSON = ["parameters": .array(scope)]
+        var object: JSON = ["parameters": .array([parameter("name", "path")] + scope)]
+        if kind.verbs.contains("list") {
+            collection["get"] = operation(
+                "list", parameters: ["labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "watch"])
+        }
+        if kind.verbs.contains("create") { collection["post"] = operation("post", parameters: writes) }
+        if kind.verbs.contains("deletecollection") {
+            collection["delete"] = operation("deletecollection", parameters: ["dryRun", "labelSelector"])
+        }
+        if kind.verbs.contains("get") { object["get"] = operation("get", parameters: []) }
+        if kind.verbs.contains("update") { object["put"] = operation("put", parameters: writes) }
+        if kind.verbs.contains("patch") { object["patch"] = operation("patch", parameters: writes + ["force"]) }
+        if kind.verbs.contains("delete") { object["delete"] = operation("delete", parameters: ["dryRun", "gracePeriodSeconds"]) }
+        return kind.verbs.contains("get") ? [(base, collection), (base + "/{name}", object)] : [(base, collection)]
     }
 }

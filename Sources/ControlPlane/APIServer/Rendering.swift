@@ -36,9 +36,10 @@ enum Rendering: Sendable {
             message: "only the following media types are accepted: application/json, application/json;as=Table;g=meta.k8s.io;v=v1")
     }
 
+    /// `object` is as it is stored; `kind` says in which version it is shown.
     func apply(_ object: JSON, _ kind: Kind, at now: Timestamp, withColumns: Bool = true) -> JSON {
         switch self {
-        case .object: object
+        case .object: kind.shown(object)
         case .metadata: Self.metadataOnly(object)
         case .table(let included):
             table([object], kind, included, ["resourceVersion": JSON(object.metaResourceVersion)], at: now, withColumns: withColumns)
@@ -47,7 +48,11 @@ enum Rendering: Sendable {
 
     func list(_ objects: [JSON], _ kind: Kind, metadata: JSON, at now: Timestamp) -> JSON {
         switch self {
-        case .object: ["kind": JSON(kind.listName), "apiVersion": JSON(kind.apiVersion), "metadata": metadata, "items": JSON(objects)]
+        case .object:
+            [
+                "kind": JSON(kind.listName), "apiVersion": JSON(kind.apiVersion), "metadata": metadata,
+                "items": .array(objects.map(kind.shown)),
+            ]
         case .metadata:
             [
                 "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
@@ -78,7 +83,7 @@ enum Rendering: Sendable {
             switch included {
             case .none: break
             case .metadata: row["object"] = Self.metadataOnly(object)
-            case .object: row["object"] = object
+            case .object: row["object"] = kind.shown(object)
             }
             return row
         }
@@ -117,7 +122,7 @@ extension APIServer {
         object: StoredObject, _ kind: Kind, status: Int = 200, to request: APIRequest, warnings: [String] = []
     ) throws(ClusterProblem) -> APIResponse {
         let rendering = try Rendering(request)
-        if case .object = rendering, !request.wantsObjects, warnings.isEmpty {
+        if case .object = rendering, !request.wantsObjects, warnings.isEmpty, kind.conversion == nil {
             return APIResponse(status: status, headers: Self.jsonHeaders, body: .bytes(object.bytes + [0x0A]))
         }
         return respond(rendering.apply(object.document, kind, at: clock.now()), status: status, to: request, warnings: warnings)

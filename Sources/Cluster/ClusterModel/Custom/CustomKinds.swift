@@ -61,9 +61,7 @@ package enum CustomKinds {
             return schema.check(object)
         }
         if resource != storage {
-            kind.storage = storage
-            kind.toStorage = { $0["apiVersion"] = JSON(storage.apiVersion) }
-            kind.fromStorage = { $0["apiVersion"] = JSON(resource.apiVersion) }
+            kind.conversion = Kind.Conversion(storage: storage, toStorage: { _ in }, fromStorage: { _ in })
         }
         let scale = version["subresources"]?["scale"]
         let specReplicas = scale?["specReplicasPath"]?.string.flatMap { FieldPath($0)?.names }

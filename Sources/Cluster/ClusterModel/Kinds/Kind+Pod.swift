@@ -28,6 +28,12 @@ extension Kind {
             Subresource(
                 name: "eviction", kind: "Eviction", version: GroupVersionResource(group: "policy", version: "v1", resource: ""),
                 verbs: ["create"]),
+            Subresource(name: "attach", kind: "PodAttachOptions", version: nil, verbs: ["create", "get"]),
+            Subresource(name: "ephemeralcontainers", kind: "Pod", version: nil, verbs: ["get", "patch", "update"]),
+            Subresource(name: "exec", kind: "PodExecOptions", version: nil, verbs: ["create", "get"]),
+            Subresource(name: "portforward", kind: "PodPortForwardOptions", version: nil, verbs: ["create", "get"]),
+            Subresource(name: "proxy", kind: "PodProxyOptions", version: nil, verbs: ["create", "delete", "get", "patch", "update"]),
+            Subresource(name: "resize", kind: "Pod", version: nil, verbs: ["get", "patch", "update"]),
         ],
         gracePeriod: { pod in
             // A pod that runs nowhere has nothing to end.
@@ -37,24 +43,63 @@ extension Kind {
         })
 }
 
+extension Kind {
+    /// A pod of the host, into which nobody looks through the API.
+    static var hostPod: Kind {
+        var kind = Kind.pod
+        kind.subresources.removeAll { !["log", "binding", "eviction"].contains($0.name) }
+        return kind
+    }
+}
+
 enum PodDefaults {
     @Sendable static func apply(_ pod: inout JSON) {
         guard pod["spec"] != nil else { return }
+        complete(specOf: &pod)
+        if pod["spec"]?["enableServiceLinks"] == nil { pod["spec"]?["enableServiceLinks"] = true }
+        let usesHost = pod["spec"]?["hostNetwork"] == true
         for list in ["containers", "initContainers"] {
             guard case .array(var containers) = pod["spec"]?[list] else { continue }
-            for index in containers.indices { complete(&containers[index]) }
+            for index in containers.indices { complete(&containers[index], usesHost: usesHost) }
             pod["spec"]?[list] = .array(containers)
         }
-        if let account = pod["spec"]?["serviceAccountName"]?.string, !account.isEmpty { pod["spec"]?["serviceAccount"] = JSON(account) }
     }
 
-    private static func complete(_ container: inout JSON) {
-        if container["imagePullPolicy"] == nil, let image = container["image"]?.string {
-            container["imagePullPolicy"] = tag(of: image) == "latest" ? "Always" : "IfNotPresent"
+    /// What templates are given as well: `holder` is a pod or a template.
+    static func complete(specOf holder: inout JSON) {
+        guard holder["spec"] != nil else { return }
+        for list in ["containers", "initContainers", "ephemeralContainers"] {
+            guard case .array(var containers) = holder["spec"]?[list] else { continue }
+            for index in containers.indices where containers[index]["imagePullPolicy"] == nil {
+                guard let image = containers[index]["image"]?.string else { continue }
+                containers[index]["imagePullPolicy"] = tag(of: image) == "latest" ? "Always" : "IfNotPresent"
+            }
+            holder["spec"]?[list] = .array(containers)
         }
+        let account = holder["spec"]?["serviceAccountName"]?.string ?? ""
+        if !account.isEmpty {
+            holder["spec"]?["serviceAccount"] = JSON(account)
+        } else if let old = holder["spec"]?["serviceAccount"]?.string, !old.isEmpty {
+            holder["spec"]?["serviceAccountName"] = JSON(old)
+        }
+    }
+
+    /// The template at `path`.
+    static func complete(templateOf object: inout JSON, at path: [String] = ["spec", "template"]) {
+        guard var template = object[path: path] else { return }
+        complete(specOf: &template)
+        object[path: path] = template
+    }
+
+    private static func complete(_ container: inout JSON, usesHost: Bool) {
         for (name, limit) in container["resources"]?["limits"]?.object ?? [:] where container["resources"]?["requests"]?[name] == nil {
             container[path: ["resources", "requests", name]] = limit
         }
+        guard usesHost, case .array(var ports) = container["ports"] else { return }
+        for index in ports.indices where (ports[index]["hostPort"]?.integer ?? 0) == 0 {
+            ports[index]["hostPort"] = ports[index]["containerPort"]
+        }
+        container["ports"] = .array(ports)
     }
 
     private static func tag(of image: String) -> String {
@@ -83,55 +128,7 @@ enum PodDefaults {
 }
 
 enum PodRules {
-    static func check(_ pod: JSON) -> [FieldCause] {
-        let spec = pod["spec"] ?? .null
-        var causes: [FieldCause] = []
-        let volumes = Set((spec["volumes"]?.array ?? []).compactMap { $0["name"]?.string })
-        for (index, volume) in (spec["volumes"]?.array ?? []).enumerated() {
-            causes += NameRules.label(volume["name"]?.string ?? "").map {
-                .invalid("spec.volumes[\(index)].name", text: volume["name"]?.string ?? "", $0)
-            }
-            let sources = (volume.object ?? [:]).keys.filter { $0 != "name" }
-            if sources.isEmpty { causes.append(.required("spec.volumes[\(index)]", "must specify a volume type")) }
-            if sources.count > 1 {
-                causes.append(.forbidden("spec.volumes[\(index)].\(sources[1])", "may not specify more than 1 volume type"))
-            }
-        }
-        for list in ["initContainers", "containers"] {
-            for (index, container) in (spec[list]?.array ?? []).enumerated() {
-                causes += check(container, volumes: volumes, at: "spec.\(list)[\(index)]")
-            }
-        }
-        if let hostname = spec["hostname"]?.string, !hostname.isEmpty {
-            causes += NameRules.label(hostname).map { .invalid("spec.hostname", text: hostname, $0) }
-        }
-        return causes
-    }
-
-    private static func check(_ container: JSON, volumes: Set<String>, at path: String) -> [FieldCause] {
-        var causes: [FieldCause] = []
-        let name = container["name"]?.string ?? ""
-        if !name.isEmpty { causes += NameRules.label(name).map { .invalid(path + ".name", text: name, $0) } }
-        if container["image"]?.string?.isEmpty ?? true { causes.append(.required(path + ".image")) }
-        for (index, mount) in (container["volumeMounts"]?.array ?? []).enumerated() {
-            let volume = mount["name"]?.string ?? ""
-            if !volumes.contains(volume) { causes.append(.notFound("\(path).volumeMounts[\(index)].name", volume)) }
-        }
-        for (index, port) in (container["ports"]?.array ?? []).enumerated() {
-            if let number = port["containerPort"]?.integer, !(1...65535).contains(number) {
-                causes.append(.invalid("\(path).ports[\(index)].containerPort", String(number), "must be between 1 and 65535, inclusive"))
-            }
-        }
-        let limits = container["resources"]?["limits"]?.strings ?? [:]
-        for (resource, text) in container["resources"]?["requests"]?.strings ?? [:] {
-            guard let request = Quantity(text), let limit = limits[resource].flatMap(Quantity.init), request > limit else { continue }
-            causes.append(
-                .invalid(
-                    "\(path).resources.requests", text: text, "must be less than or equal to \(resource) limit of \(limits[resource] ?? "")"
-                ))
-        }
-        return causes
-    }
+    static func check(_ pod: JSON) -> [FieldCause] { PodSpecRules.check(pod["spec"] ?? .null, at: "spec") }
 
     /// What may change in a pod once it exists.
     static func checkUpdate(_ new: JSON, _ old: JSON) -> [FieldCause] {

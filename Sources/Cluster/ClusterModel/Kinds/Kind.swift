@@ -17,7 +17,10 @@ package struct Column: Sendable {
 }
 
 package struct Kind: Sendable {
-    package enum NameRule: Sendable { case subdomain, label, path }
+    package enum NameRule: Sendable { case subdomain, label, path, serviceLabel }
+
+    /// What can be done with stored objects.
+    package static let allVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
     package let resource: GroupVersionResource
     package let name: String
@@ -33,11 +36,15 @@ package struct Kind: Sendable {
     package var typeName: String?
     /// What a custom resource is measured by; built-in kinds have the table.
     package var customSchema: JSONSchema?
-    /// The resource under which objects are stored, where this one is another version or place of it.
-    package var storage: GroupVersionResource?
-    /// From the form of this version to the stored one, and back.
-    package var toStorage: @Sendable (inout JSON) -> Void = { _ in }
-    package var fromStorage: @Sendable (inout JSON) -> Void = { _ in }
+    package var verbs = Kind.allVerbs
+    /// Whether objects are kept. Kinds that are not are questions, answered at once, or are put together from elsewhere.
+    package var isStored = true
+    /// Whether the server counts changes in `metadata.generation`; where not said, those with a status do.
+    package var countsGenerations: Bool?
+    /// Set where objects are stored as another version of the kind.
+    package var conversion: Conversion?
+    /// The warning that clients of an old version get.
+    package var deprecation: String?
     package var columns: [Column] = [Column("Name"), Column("Age")]
     package var cells: @Sendable (JSON, Timestamp) -> [JSON] = { object, now in
         [JSON(object.metaName), JSON(Age.text(of: object, at: now))]
@@ -48,6 +55,8 @@ package struct Kind: Sendable {
     package var applyDefaults: @Sendable (inout JSON) -> Void = { _ in }
     /// What a new object of this kind begins with, whatever the client sent.
     package var prepareCreate: @Sendable (inout JSON) -> Void = { _ in }
+    /// What a changed object takes over from the old one or loses; runs before the defaults.
+    package var prepareUpdate: @Sendable (inout JSON, JSON) -> Void = { _, _ in }
     /// Rules beyond the table's. The old object is there for updates.
     package var check: @Sendable (JSON, JSON?) -> [FieldCause] = { _, _ in [] }
     /// Further subresources and their verbs: `log`, `binding`, ….
@@ -68,13 +77,26 @@ package struct Kind: Sendable {
         }
     }
 
+    /// How objects of one version become those of the version they are stored in, and back.
+    package struct Conversion: Sendable {
+        package let storage: GroupVersionResource
+        /// Fills in the defaults of this version and gives the document the form of the stored one.
+        package let toStorage: @Sendable (inout JSON) -> Void
+        package let fromStorage: @Sendable (inout JSON) -> Void
+        /// Fields that this version had once, which are let go without a word.
+        package var dropped: [[String]] = []
+        /// Names in field selectors, and those they have in stored documents.
+        package var fields: [String: String] = [:]
+    }
+
     package var apiVersion: String { resource.apiVersion }
+    package var hasGeneration: Bool { countsGenerations ?? (hasStatus && !["Namespace", "Node"].contains(name)) }
     package var listName: String { name + "List" }
 
     /// Where the objects lie in the store.
     package var storePrefix: String {
-        let place = storage ?? resource
-        return (place.group.isEmpty ? "" : place.group + "/") + place.resource + "/"
+        let stored = conversion?.storage ?? resource
+        return (stored.group.isEmpty ? "" : stored.group + "/") + stored.resource + "/"
     }
 
     package func storeKey(namespace: String?, name: String) -> String {
@@ -97,6 +119,43 @@ extension Kind {
         self.isNamespaced = isNamespaced
         self.hasStatus = hasStatus
     }
+
+    /// The stored document as this version shows it.
+    package func shown(_ stored: JSON) -> JSON {
+        guard let conversion else { return stored }
+        var object = stored
+        conversion.fromStorage(&object)
+        object["apiVersion"] = JSON(apiVersion)
+        object["kind"] = JSON(name)
+        return object
+    }
+
+    /// A document of this version as it is stored.
+    package func storable(_ document: JSON, as stored: Kind) -> JSON {
+        guard let conversion else { return document }
+        var object = document
+        conversion.toStorage(&object)
+        object["apiVersion"] = JSON(stored.apiVersion)
+        object["kind"] = JSON(stored.name)
+        return object
+    }
+
+    /// The kind with another version's name, stored as this one. `change` says what differs.
+    func served(as resource: GroupVersionResource, _ change: (inout Kind) -> Void) -> Kind {
+        var copy = Kind(resource: resource, name: name, singular: singular)
+        copy.isNamespaced = isNamespaced
+        copy.hasStatus = hasStatus
+        copy.nameRule = nameRule
+        copy.typeName = type
+        copy.columns = columns
+        copy.cells = cells
+        copy.selectable = selectable
+        copy.subresources = subresources
+        copy.countsGenerations = countsGenerations
+        copy.conversion = Conversion(storage: self.resource, toStorage: { _ in }, fromStorage: { _ in })
+        change(&copy)
+        return copy
+    }
 }
 
 /// The kinds a server serves.
@@ -113,11 +172,14 @@ package struct Schema: Sendable {
 
     /// The kinds of the orchestrator on the host.
     package static let host = Schema(kinds: [
-        .namespace, .node, .pod, .event, .configMap, .secret, .resourceQuota, .lease, .networkPolicy,
+        .namespace, .node, .hostPod, .event, .configMap, .secret, .resourceQuota, .lease, .networkPolicy,
     ])
 
     package func kind(_ resource: GroupVersionResource) -> Kind? { byResource[resource].map { kinds[$0] } }
     package func kind(apiVersion: String, kind: String) -> Kind? { kinds.first { $0.apiVersion == apiVersion && $0.name == kind } }
+
+    /// The version of the kind in which objects are stored.
+    package func stored(_ kind: Kind) -> Kind { kind.conversion.flatMap { self.kind($0.storage) } ?? kind }
 
     /// Groups with their versions, the core group first.
     package var groups: [(name: String, versions: [String])] {

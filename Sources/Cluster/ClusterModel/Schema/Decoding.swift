@@ -19,7 +19,9 @@ package struct Decoding: Sendable {
     }
 
     private mutating func object(_ value: JSON, _ type: ObjectType, path: String, goPath: String) throws(DecodingFailure) -> JSON {
-        guard case .object(let members) = value else { throw mismatch(value, owner: "", goPath: goPath, expected: "v1." + type.name) }
+        guard case .object(let members) = value else {
+            throw mismatch(value, owner: "", goPath: goPath, expected: "v1." + ObjectType.plainName(type.name))
+        }
         var result: JSON.Object = [:]
         result.reserveCapacity(members.count)
         for (name, member) in members {
@@ -128,7 +130,7 @@ package struct Decoding: Sendable {
             case .array: "array"
             case .object: "object"
             }
-        let place = owner.isEmpty ? "Go value" : "Go struct field \(owner).\(goPath)"
+        let place = owner.isEmpty ? "Go value" : "Go struct field \(ObjectType.plainName(owner)).\(goPath)"
         return DecodingFailure("json: cannot unmarshal \(found) into \(place) of type \(expected)")
     }
 
@@ -141,7 +143,7 @@ package struct Decoding: Sendable {
         case .double: "float64"
         case .bytes: "[]uint8"
         case .any: "interface {}"
-        case .named(let name): "v1." + name
+        case .named(let name): "v1." + ObjectType.plainName(name)
         case .list(let element): "[]" + goName(element)
         case .map(let element): "map[string]" + goName(element)
         }

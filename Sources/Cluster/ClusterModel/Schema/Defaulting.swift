@@ -10,13 +10,24 @@ package struct Defaulting: Sendable {
         guard let shape = table[type], case .object(var members) = document else { return }
         document = .null
         for field in shape.fields {
-            if members[field.name] == nil, let fallback = field.fallback { members[field.name] = fallback }
+            if let fallback = field.fallback, Self.isAbsent(members[field.name], field) { members[field.name] = fallback }
             guard hasParts(field.type), var value = members[field.name] else { continue }
             members[field.name] = .null
             apply(to: &value, field.type)
             members[field.name] = value
         }
         document = .object(members)
+    }
+
+    /// A zero counts as absent unless the table says that it is a value.
+    private static func isAbsent(_ value: JSON?, _ field: Field) -> Bool {
+        guard let value else { return true }
+        guard !field.isPointer else { return false }
+        switch value {
+        case .string(let text): return text.isEmpty
+        case .integer(let number): return number == 0
+        default: return false
+        }
     }
 
     private func hasParts(_ type: FieldType) -> Bool {
@@ -77,6 +88,9 @@ package struct FieldRules: Sendable {
         return causes
     }
 
+    /// Types whose names must be unique in their list; in other lists the last one counts.
+    private static let named: Set<String> = ["Container", "EphemeralContainer", "Volume", "ValidatingWebhook", "MutatingWebhook"]
+
     private func check(_ value: JSON, _ field: Field, at path: String) -> [FieldCause] {
         var causes: [FieldCause] = []
         switch field.type {
@@ -85,7 +99,7 @@ package struct FieldRules: Sendable {
             var seen: Set<String> = []
             for (index, element) in (value.array ?? []).enumerated() {
                 causes += check(element, as: name, at: "\(path)[\(index)]")
-                if field.mergeKey == "name", let key = element["name"]?.string, !seen.insert(key).inserted {
+                if Self.named.contains(name), let key = element["name"]?.string, !seen.insert(key).inserted {
                     causes.append(.duplicate("\(path)[\(index)].name", key))
                 }
             }

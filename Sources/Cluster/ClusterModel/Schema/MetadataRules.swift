@@ -14,14 +14,15 @@ package enum MetadataRules {
             causes.append(.required("metadata.name", "name or generateName is required"))
         } else {
             let problems =
-                kind.nameRule == .label ? NameRules.label(name) : kind.nameRule == .path ? pathSegment(name) : NameRules.subdomain(name)
+                switch kind.nameRule {
+                case .label: NameRules.label(name)
+                case .path: pathSegment(name)
+                case .serviceLabel: NameRules.serviceLabel(name)
+                case .subdomain: NameRules.subdomain(name)
+                }
             causes += problems.map { .invalid("metadata.name", text: name, $0) }
         }
-        for (key, value) in metadata["labels"]?.object ?? [:] {
-            causes += NameRules.qualifiedName(key).map { .invalid("metadata.labels", text: key, $0) }
-            let text = value.string ?? ""
-            causes += NameRules.labelValue(text).map { .invalid("metadata.labels", text: text, $0) }
-        }
+        causes += checkLabels(metadata["labels"], at: "metadata.labels")
         var size = 0
         for (key, value) in metadata["annotations"]?.object ?? [:] {
             causes += NameRules.qualifiedName(key.lowercased()).map { .invalid("metadata.annotations", text: key, $0) }
@@ -45,6 +46,16 @@ package enum MetadataRules {
         }
         if controllers > 1 {
             causes.append(.invalid("metadata.ownerReferences", text: "", "Only one reference can have Controller set to true"))
+        }
+        return causes
+    }
+
+    static func checkLabels(_ labels: JSON?, at path: String) -> [FieldCause] {
+        var causes: [FieldCause] = []
+        for (key, value) in labels?.object ?? [:] {
+            causes += NameRules.qualifiedName(key).map { .invalid(path, text: key, $0) }
+            let text = value.string ?? ""
+            causes += NameRules.labelValue(text).map { .invalid(path, text: text, $0) }
         }
         return causes
     }

@@ -1,6 +1,7 @@
 // The shape of documents: types with their fields, read from the compact notation of the `Types*.swift` files.
 //
-// Notation. `@Name text` begins a type; each line below it is a field:
+// Notation. `%PACKAGE` names the package of the types below it, without `io.k8s.`. `@Name text` begins a type; a name that several
+// versions have is written with one, as in `networking.v1beta1.Ingress`. Each line below it is a field:
 //     NUMBER NAME TYPE FLAGS | text
 // NUMBER is the protobuf field number (0: none), or `2.19`: number 19 in a message that protobuf embeds as number 2. TYPE is string, bool, int32, int64, double, quantity, intstr (a number or a
 // string), time, microtime, bytes (base64), any (free form), a type's name, `[]T` or `{}T` (a map from strings).
@@ -44,13 +45,16 @@ package struct Field: Sendable {
 
 package final class ObjectType: Sendable {
     package let name: String
+    /// The package in upstream's names of types, such as `io.k8s.api.core.v1`.
+    package let package: String
     package let doc: String
     package let fields: [Field]
     private let places: [String: Int]
     package let hasDefaults: Bool
 
-    init(name: String, doc: String, fields: [Field]) {
+    init(name: String, package: String = "", doc: String, fields: [Field]) {
         self.name = name
+        self.package = package
         self.doc = doc
         self.fields = fields
         places = Dictionary(fields.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -58,29 +62,61 @@ package final class ObjectType: Sendable {
     }
 
     package func field(_ name: String) -> Field? { places[name].map { fields[$0] } }
+
+    /// The name without the version that tells it from others: `Ingress` for `networking.v1beta1.Ingress`.
+    package static func plainName(_ name: String) -> String { name.split(separator: ".").last.map(String.init) ?? name }
+    /// Upstream's name of the type. Custom ones have their whole name as it is.
+    package var fullName: String { package.isEmpty ? name : package + "." + Self.plainName(name) }
 }
 
 /// All types by name. A type is parsed when it is first needed, so a server that never sees a kind pays nothing for it.
 package final class TypeTable: Sendable {
-    private let sources: [Substring: Substring]
+    private struct Source {
+        let package: String
+        let body: Substring
+    }
+    private let sources: [Substring: Source]
     private let parsed = Mutex<[String: ObjectType]>([:])
     private let base: TypeTable?
 
     /// Every type of the built-in kinds.
     package static let builtIn = TypeTable(texts: [
-        TypesText.meta, TypesText.pod, TypesText.podParts, TypesText.podStatus, TypesText.cluster, TypesText.policy,
+        TypesText.meta, TypesText.references, TypesText.pod, TypesText.podParts, TypesText.podStatus, TypesText.cluster, TypesText.policy,
+        TypesText.quota, TypesText.lease, TypesText.eviction, TypesText.workloadCore, TypesText.apps, TypesText.batch, TypesText.service,
+        TypesText.discovery, TypesText.ingress, TypesText.oldIngress, TypesText.volume, TypesText.storage, TypesText.autoscaling,
+        TypesText.autoscaling1, TypesText.disruption, TypesText.priority, TypesText.serviceAccount, TypesText.rbac,
+        TypesText.certificates, TypesText.authentication, TypesText.authorization, TypesText.customResources, TypesText.webhooks,
+        TypesText.apiServices, TypesText.others, TypesText.events, TypesText.runtimes, TypesText.metrics,
     ])
 
     package init(texts: [String]) {
         base = nil
-        var sources: [Substring: Substring] = [:]
+        var sources: [Substring: Source] = [:]
         for text in texts {
-            for part in text.split(separator: "\n@", omittingEmptySubsequences: true) {
-                let body = part.hasPrefix("@") ? part.dropFirst() : part
-                let name = body.prefix { $0 != " " && $0 != "\n" }
+            let bytes = text.utf8
+            var package = ""
+            var start: String.Index?
+            func close(at end: String.Index) {
+                guard let start else { return }
+                let body = text[start..<end]
+                let name = body[..<(body.utf8.firstIndex { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") } ?? end)]
                 precondition(sources[name] == nil, "the type \(name) is declared twice")
-                sources[name] = body
+                sources[name] = Source(package: package, body: body)
             }
+            var line = bytes.startIndex
+            while line < bytes.endIndex {
+                let end = bytes[line...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
+                if bytes[line] == UInt8(ascii: "@") {
+                    close(at: line)
+                    start = bytes.index(after: line)
+                } else if bytes[line] == UInt8(ascii: "%") {
+                    close(at: line)
+                    start = nil
+                    package = "io.k8s." + text[bytes.index(after: line)..<end]
+                }
+                line = end < bytes.endIndex ? bytes.index(after: end) : end
+            }
+            close(at: bytes.endIndex)
         }
         self.sources = sources
     }
@@ -108,11 +144,12 @@ package final class TypeTable: Sendable {
         }
     }
 
-    private static func parse(_ source: Substring) -> ObjectType {
-        let lines = source.split(separator: "\n", omittingEmptySubsequences: true)
+    private static func parse(_ source: Source) -> ObjectType {
+        let lines = source.body.split(separator: "\n", omittingEmptySubsequences: true)
         let head = lines[0].split(separator: " ", maxSplits: 1)
         return ObjectType(
-            name: String(head[0]), doc: head.count > 1 ? String(head[1]) : "", fields: lines.dropFirst().map(parseField))
+            name: String(head[0]), package: source.package, doc: head.count > 1 ? String(head[1]) : "",
+            fields: lines.dropFirst().map(parseField))
     }
 
     private static func parseField(_ line: Substring) -> Field {

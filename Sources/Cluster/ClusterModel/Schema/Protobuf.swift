@@ -109,6 +109,14 @@ package struct Protobuf: Sendable {
         case (.named(let name), .bytes(let bytes)):
             guard let shape = table[name] else { return nil }
             return try message(bytes, shape, depth: depth + 1)
+        case (.list(let element), .bytes(let bytes)):
+            // A list within a map travels as a message of its own that has the elements as field 1.
+            var items: [JSON] = []
+            var reader = WireReader(bytes)
+            while let (number, value) = try reader.next() {
+                if number == 1, let item = try self.value(value, element, isPointer: true, depth: depth + 1) { items.append(item) }
+            }
+            return .array(items)
         default: throw Self.broken
         }
     }

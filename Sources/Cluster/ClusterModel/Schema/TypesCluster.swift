@@ -2,6 +2,7 @@
 
 extension TypesText {
     static let cluster = """
+        %api.core.v1
         @Namespace A space of names for objects; deleting it deletes all in it.
         1 metadata ObjectMeta | Name, labels and the like.
         2 spec NamespaceSpec ={} | Who must finish before it is removed.
@@ -116,19 +117,6 @@ extension TypesText {
         1 count int32 | How often so far.
         2 lastObservedTime microtime | When last.
 
-        @Lease A claim that must be renewed, such as a node's sign of life.
-        1 metadata ObjectMeta | Name, labels and the like.
-        2 spec LeaseSpec ={} | Who holds it.
-
-        @LeaseSpec Who holds a lease and for how long.
-        1 holderIdentity string | The holder.
-        2 leaseDurationSeconds int32 ptr | Seconds it lasts without renewal.
-        3 acquireTime microtime | When it was taken.
-        4 renewTime microtime | When it was last renewed.
-        5 leaseTransitions int32 ptr | How often the holder changed.
-        6 strategy string | How the next holder is chosen.
-        7 preferredHolder string | The holder it should go to.
-
         @ConfigMap Settings as keys and values.
         1 metadata ObjectMeta | Name, labels and the like.
         4 immutable bool ptr | The data cannot change any more.
@@ -141,5 +129,21 @@ extension TypesText {
         2 data {}bytes | Values as bytes, in base64.
         4 stringData {}string | Values as text; only written, and merged into data.
         3 type string =Opaque | What it is for.
+        """
+
+    static let lease = """
+        %api.coordination.v1
+        @Lease A claim that must be renewed, such as a node's sign of life.
+        1 metadata ObjectMeta | Name, labels and the like.
+        2 spec LeaseSpec ={} | Who holds it.
+
+        @LeaseSpec Who holds a lease and for how long.
+        1 holderIdentity string | The holder.
+        2 leaseDurationSeconds int32 ptr | Seconds it lasts without renewal.
+        3 acquireTime microtime | When it was taken.
+        4 renewTime microtime | When it was last renewed.
+        5 leaseTransitions int32 ptr | How often the holder changed.
+        6 strategy string | How the next holder is chosen.
+        7 preferredHolder string | The holder it should go to.
         """
 }

@@ -2,6 +2,7 @@
 
 extension TypesText {
     static let pod = """
+        %api.core.v1
         @Pod Containers that run together on one node, with one network address.
         1 metadata ObjectMeta | Name, labels and the like.
         2 spec PodSpec | What should run.
@@ -38,7 +39,7 @@ extension TypesText {
         26 dnsConfig PodDNSConfig | Additions to the pod's resolver settings.
         28 readinessGates []PodReadinessGate atomic | Further conditions without which the pod is not ready.
         29 runtimeClassName string | The runtime class that runs the pod.
-        30 enableServiceLinks bool ptr =true | Put the addresses of services into the environment.
+        30 enableServiceLinks bool ptr | Put the addresses of services into the environment.
         31 preemptionPolicy string enum=Never,PreemptLowerPriority | Whether the pod may push out others.
         32 overhead {}quantity | Resources that running the pod itself costs.
         33 topologySpreadConstraints []TopologySpreadConstraint key=topologyKey keys=topologyKey,whenUnsatisfiable | How pods spread over zones or nodes.

@@ -33,7 +33,7 @@ extension TypesText {
     private static let embeddedContainerFields = containerFields.split(separator: "\n").map { "1." + $0 + "\n" }.joined()
 
     static let podParts =
-        "@Container A program to run in a pod.\n" + containerFields
+        "%api.core.v1\n@Container A program to run in a pod.\n" + containerFields
         + "\n@EphemeralContainer A program added to a running pod for debugging.\n" + embeddedContainerFields
         + "2 targetContainerName string | The container whose processes it sees.\n"
             + """
@@ -111,11 +111,11 @@ extension TypesText {
             1.3 tcpSocket TCPSocketAction | Open a connection.
             1.4 grpc GRPCAction | Ask over gRPC.
             2 initialDelaySeconds int32 min=0 | Seconds before the first time.
-            3 timeoutSeconds int32 =1 min=1 | Seconds to wait for an answer.
-            4 periodSeconds int32 =10 min=1 | Seconds between two times.
-            5 successThreshold int32 =1 min=1 | Successes in a row that count.
-            6 failureThreshold int32 =3 min=1 | Failures in a row that count.
-            7 terminationGracePeriodSeconds int64 ptr min=1 | Overrides the pod's for a failed probe.
+            3 timeoutSeconds int32 =1 min=0 | Seconds to wait for an answer.
+            4 periodSeconds int32 =10 min=0 | Seconds between two times.
+            5 successThreshold int32 =1 min=0 | Successes in a row that count.
+            6 failureThreshold int32 =3 min=0 | Failures in a row that count.
+            7 terminationGracePeriodSeconds int64 ptr | Overrides the pod's for a failed probe.
 
             @ExecAction A command.
             1 command []string atomic | Program and arguments; no shell.
@@ -182,7 +182,7 @@ extension TypesText {
             2.26 projected ProjectedVolumeSource | Several sources in one directory.
             2.7 nfs NFSVolumeSource | An NFS export.
             2.28 csi CSIVolumeSource | A CSI driver's volume.
-            2.29 ephemeral any | A claim that lives as long as the pod.
+            2.29 ephemeral EphemeralVolumeSource | A claim that lives as long as the pod.
             2.30 image ImageVolumeSource | The files of an image.
 
             @HostPathVolumeSource A path of the node.

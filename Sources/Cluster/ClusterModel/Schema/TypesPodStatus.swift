@@ -2,6 +2,7 @@
 
 extension TypesText {
     static let podStatus = """
+        %api.core.v1
         @PodStatus What a pod was last seen doing.
         17 observedGeneration int64 | The generation that the status is about.
         1 phase string | Pending, Running, Succeeded, Failed or Unknown.
@@ -83,9 +84,12 @@ extension TypesText {
         @Binding Puts a pod on a node.
         1 metadata ObjectMeta | The pod's name.
         2 target ObjectReference required | The node.
+        """
 
+    static let eviction = """
+        %api.policy.v1
         @Eviction Asks for a pod to leave its node.
         1 metadata ObjectMeta | The pod's name.
-        2 deleteOptions any | How it is deleted.
+        2 deleteOptions DeleteOptions | How it is deleted.
         """
 }

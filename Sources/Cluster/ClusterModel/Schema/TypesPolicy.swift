@@ -2,6 +2,7 @@
 
 extension TypesText {
     static let policy = """
+        %api.networking.v1
         @NetworkPolicy Which connections pods may have.
         1 metadata ObjectMeta | Name, labels and the like.
         2 spec NetworkPolicySpec | The rules.
@@ -33,7 +34,10 @@ extension TypesText {
         @IPBlock A range of addresses.
         1 cidr string required | The range.
         2 except []string atomic | Ranges taken out of it.
+        """
 
+    static let quota = """
+        %api.core.v1
         @ResourceQuota The most that a namespace may hold and use.
         1 metadata ObjectMeta | Name, labels and the like.
         2 spec ResourceQuotaSpec ={} | The limits.

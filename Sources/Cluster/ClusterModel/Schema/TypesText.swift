@@ -2,6 +2,7 @@
 
 enum TypesText {
     static let meta = """
+        %apimachinery.pkg.apis.meta.v1
         @ObjectMeta What every stored object says about itself.
         1 name string | The name, unique among the objects of the kind in the namespace. It cannot be changed.
         2 generateName string | A prefix from which the server makes a unique name when no name is given.
@@ -53,15 +54,6 @@ enum TypesText {
         5 reason string | A word for programs.
         6 message string | A sentence for people.
 
-        @ObjectReference Points at an object or a part of one.
-        1 kind string | The kind of the object.
-        2 namespace string | Its namespace.
-        3 name string | Its name.
-        4 uid string | Its uid.
-        5 apiVersion string | Its API version.
-        6 resourceVersion string | The version it had.
-        7 fieldPath string | The part meant, such as spec.containers{node}.
-
         @DeleteOptions How an object is deleted.
         1 gracePeriodSeconds int64 ptr | Seconds the object may take to end.
         2 preconditions Preconditions | What must hold.
@@ -73,6 +65,18 @@ enum TypesText {
         @Preconditions What must hold for a deletion.
         1 uid string ptr | The object's uid.
         2 resourceVersion string ptr | The object's version.
+        """
+
+    static let references = """
+        %api.core.v1
+        @ObjectReference Points at an object or a part of one.
+        1 kind string | The kind of the object.
+        2 namespace string | Its namespace.
+        3 name string | Its name.
+        4 uid string | Its uid.
+        5 apiVersion string | Its API version.
+        6 resourceVersion string | The version it had.
+        7 fieldPath string | The part meant, such as spec.containers{node}.
 
         @LocalObjectReference Points at an object of the same namespace.
         1 name string | The name.
