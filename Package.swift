@@ -161,6 +161,9 @@ let allTests: [Target] = [
     tests(
         "LabNetworkTests",
         uses: ["PodNetwork", "ServiceProxy", "ClusterDNS", "ClusterClient", "ClusterModel", "Kernel", "Essentials"]),
+    tests(
+        "LabNetworkLiveTests",
+        uses: ["PodNetwork", "ServiceProxy", "ClusterDNS", "ClusterClient", "ClusterModel", "Kernel", "Essentials"]),
     tests("KubeadmTests", uses: ["Kubeadm", "ClusterWire", "ClusterView", "ClusterModel", "Crypto", "Yaml", "Essentials"]),
     tests("AgentTests", uses: ["Agent", "Screen", "Kernel", "Essentials"]),
     tests("WorkshopsTests", uses: ["Workshops", "Markup", "Essentials", collections]),

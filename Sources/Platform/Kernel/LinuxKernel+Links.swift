@@ -144,7 +144,9 @@ extension LinuxKernel {
 
 extension NetlinkMessage {
     /// The `rtmsg` that begins route messages, and in the same form the `fib_rule_hdr` of rules.
-    mutating func routeHeader(prefixLength: UInt8, table: UInt8, scope: UInt8, type: UInt8, origin: UInt8 = 3 /* RTPROT_BOOT */) {
+    mutating func routeHeader(
+        prefixLength: UInt8, table: UInt8, scope: UInt8, type: UInt8, origin: UInt8 = 3 /* RTPROT_BOOT */, flags: UInt32 = 0
+    ) {
         append(UInt8(AF_INET))
         append(prefixLength)
         append(UInt8(0))
@@ -153,7 +155,7 @@ extension NetlinkMessage {
         append(origin)
         append(scope)
         append(type)
-        append(UInt32(0))
+        append(flags)
     }
 
     /// The `ndmsg` that begins neighbour messages.

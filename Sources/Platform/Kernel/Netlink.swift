@@ -7,13 +7,20 @@ internal import Glibc
 struct NetlinkMessage {
     private(set) var bytes: [UInt8] = []
 
-    init(type: UInt16, flags: UInt16) {
+    init(type: UInt16, flags: UInt16, acknowledged: Bool = true) {
         append(UInt32(0))  // the length, filled in by `finished`
         append(type)
-        append(flags | UInt16(NLM_F_REQUEST) | UInt16(NLM_F_ACK))
+        append(flags | UInt16(NLM_F_REQUEST) | (acknowledged ? UInt16(NLM_F_ACK) : 0))
         append(UInt32(1))
         append(UInt32(0))
     }
+
+    mutating func add(flags: UInt16) {
+        let sum = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 6, as: UInt16.self) } | flags
+        withUnsafeBytes(of: sum) { bytes.replaceSubrange(6..<8, with: $0) }
+    }
+
+    mutating func number(_ sequence: UInt32) { withUnsafeBytes(of: sequence) { bytes.replaceSubrange(8..<12, with: $0) } }
 
     mutating func append<Number: FixedWidthInteger>(_ number: Number) {
         withUnsafeBytes(of: number) { bytes.append(contentsOf: $0) }
@@ -60,34 +67,42 @@ struct NetlinkMessage {
     }
 }
 
-/// A route socket of the calling thread's network namespace.
+/// A netlink socket of the calling thread's network namespace.
 struct NetlinkSocket {
-    private let descriptor: OwnedDescriptor
+    let descriptor: OwnedDescriptor
 
-    init() throws(KernelProblem) {
-        let number = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_ROUTE)
+    init(_ family: Int32 = NETLINK_ROUTE) throws(KernelProblem) {
+        let number = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), family)
         guard number >= 0 else { throw LinuxKernel.failed("socket", "netlink") }
         descriptor = OwnedDescriptor(number)
     }
 
     /// Sends a request and waits for its acknowledgement.
     func request(_ message: NetlinkMessage, _ call: String, _ subject: String) throws(KernelProblem) {
+        try ask(message, call, subject) { _ in }
+    }
+
+    /// Sends a request, hands on each message of its answer and returns at its end or acknowledgement.
+    func ask(_ message: NetlinkMessage, _ call: String, _ subject: String, _ each: (NetlinkReply) -> Void) throws(KernelProblem) {
         let bytes = message.finished
         guard send(descriptor.number, bytes, bytes.count, 0) == bytes.count else { throw LinuxKernel.failed(call, subject) }
-        var reply = [UInt8](repeating: 0, count: 8192)
+        var reply = [UInt8](repeating: 0, count: 32768)
         while true {
             let count = recv(descriptor.number, &reply, reply.count, 0)
             if count < 0 {
                 if errno == EINTR { continue }
                 throw LinuxKernel.failed(call, subject)
             }
-            guard count >= 20 else { continue }
-            let (type, code) = reply.withUnsafeBytes {
-                ($0.loadUnaligned(fromByteOffset: 4, as: UInt16.self), $0.loadUnaligned(fromByteOffset: 16, as: Int32.self))
+            for message in NetlinkReply.messages(reply[0..<count]) {
+                switch Int32(message.type) {
+                case NLMSG_ERROR:
+                    let code = message.errorCode
+                    if code != 0 { throw KernelProblem(call: call, subject: subject, code: -code) }
+                    return
+                case NLMSG_DONE: return
+                default: each(message)
+                }
             }
-            guard type == UInt16(NLMSG_ERROR) else { continue }
-            if code != 0 { throw KernelProblem(call: call, subject: subject, code: -code) }
-            return
         }
     }
 }

@@ -1,1 +1,0 @@
-// Pods' addresses and routes.
