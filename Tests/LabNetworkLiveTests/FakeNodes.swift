@@ -80,7 +80,7 @@ final class FakeNodes {
     }
 
     func close() throws {
-        for pod in pods { try? cni("DEL", pod.container, pin: "", on: pod.node) }
+        for pod in pods { _ = try? cni("DEL", pod.container, pin: "", on: pod.node) }
         for pin in try kernel.list(directory).map({ directory + "/" + $0 }) where !kernel.isDirectory(pin) {
             try? kernel.unmount(pin)
         }
@@ -117,6 +117,54 @@ func run(_ words: [String], in pin: String?) throws -> (status: Int32, output: S
     return (try kernel.wait(process).code, String(decoding: text, as: UTF8.self))
 }
 
-func answers(_ from: String, _ address: IPv4) throws -> Bool {
-    try run(["/usr/bin/ping", "-c1", "-W1", "-q", "\(address)"], in: from).status == 0
+/// A server at `address:port` in the namespace `pin` that greets every connection with `greeting`, until it is stopped.
+final class Greeter: Sendable {
+    let port: UInt16
+    private let thread: Readiness
+    private let listener: OwnedDescriptor
+    private let watch: UInt64
+
+    init(_ greeting: String, port: UInt16, in pin: String) throws {
+        listener = try InternetSockets.listener(at: InternetEndpoint(IPv4(0), port), in: pin)
+        self.port = InternetSockets.port(of: listener)
+        thread = Greeter.readiness
+        let listener = listener
+        watch = try thread.watch(listener) {
+            while let (connection, peer) = InternetSockets.accept(listener) {
+                _ = InternetSockets.write(Array("\(greeting) \(peer.address)\n".utf8)[...], to: connection)
+            }
+            return .again
+        }
+    }
+
+    func stop() {
+        thread.cancel(watch)
+        listener.close()
+    }
+
+    static let readiness = try! Readiness()
+}
+
+/// What the server there says first; nil when it cannot be reached within two seconds, "" when it refuses.
+func greeting(from pin: String, _ address: IPv4, _ port: UInt16, milliseconds: Int32 = 2000) throws -> String? {
+    let connection = try LinuxKernel().connect(inNetworkNamespace: pin, address: "\(address)", port: port)
+    waitReadable(connection, milliseconds: milliseconds)
+    guard LinuxKernel().isConnected(connection) else { return "" }
+    guard let bytes = try? LinuxKernel().receive(from: connection, limitBytes: 100) else { return nil }
+    return String(decoding: bytes, as: UTF8.self).trimmingSuffix(while: \.isNewline)
+}
+
+extension String {
+    fileprivate func trimmingSuffix(while predicate: (Character) -> Bool) -> String {
+        var text = self
+        while let last = text.last, predicate(last) { text.removeLast() }
+        return text
+    }
+}
+
+/// Whether a connection from one namespace reaches the address that a pod has.
+func answers(_ from: String, _ address: IPv4, in pin: String) throws -> Bool {
+    let greeter = try Greeter("hello", port: 7777, in: pin)
+    defer { greeter.stop() }
+    return try greeting(from: from, address, 7777)?.hasPrefix("hello") == true
 }

@@ -40,6 +40,7 @@ package struct PodCable: Sendable {
         guard let link = try there.link(interface), let end = try here.link(name) else {
             throw KernelProblem(call: "find link", subject: interface, code: Errno.noDevice)
         }
+        try there.setUp(link.index)
         try there.add(NetworkAddress(link: link.index, address: address, prefixLength: plan.range.prefixLength), isBare: true)
         try there.replace(NetworkRoute(to: IPv4Block(gateway, 32), link: link.index))
         // Neighbours too are behind the node.

@@ -106,7 +106,9 @@ package struct PortMap: Sendable {
                         .source + [.load(.network, offset: 16, length: 4, into: 1), .isIn(set: "hairpin", register: 0, isNot: false)]
                             + [.masquerade],
                         // And so must a pod that the node's loopback speaks to.
-                        .source(IPv4Block(IPv4(0x7F00_0000), 8)) + .destination + [.isIn(set: "pods", register: 0, isNot: false), .masquerade],
+                        .source(IPv4Block(IPv4(0x7F00_0000), 8)) + .destination + [
+                            .isIn(set: "pods", register: 0, isNot: false), .masquerade,
+                        ],
                     ]),
             ],
             sets: [

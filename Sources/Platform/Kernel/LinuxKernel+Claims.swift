@@ -18,7 +18,7 @@ extension LinuxKernel {
         let draft = "\(path).\(getpid()).new"
         try write(draft, bytes, mode: 0o600, owner: nil)
         defer { _ = unlink(draft) }
-        if link(draft, path) == 0 { return true }
+        if Glibc.link(draft, path) == 0 { return true }
         guard errno == EEXIST else { throw Self.failed("link", path) }
         return false
     }
@@ -36,13 +36,6 @@ extension LinuxKernel {
         _ = unlink(draft)
         guard symlink(target, draft) == 0 else { throw Self.failed("symlink", path) }
         try rename(draft, to: path)
-    }
-
-    /// Where a symbolic link leads; nil for anything else.
-    package func linkTarget(_ path: String) -> String? {
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        let count = buffer.withUnsafeMutableBytes { readlink(path, $0.baseAddress!.assumingMemoryBound(to: CChar.self), 4096) }
-        return count > 0 ? String(decoding: buffer[0..<count], as: UTF8.self) : nil
     }
 
     /// The machine's name as its UTS namespace has it.

@@ -89,7 +89,9 @@ package struct NetworkStack: Sendable {
         var found: [NetworkAddress] = []
         try dump(message, "addresses") { reply in
             let attributes = reply.attributes(from: 8)
-            guard let bytes = attributes[UInt16(IFA_LOCAL)] ?? attributes[UInt16(IFA_ADDRESS)], let address = IPv4(bytes: bytes) else { return }
+            guard let bytes = attributes[UInt16(IFA_LOCAL)] ?? attributes[UInt16(IFA_ADDRESS)], let address = IPv4(bytes: bytes) else {
+                return
+            }
             found.append(
                 NetworkAddress(
                     link: NetlinkReply.load(reply.body, 4), address: address, prefixLength: reply.body[reply.body.startIndex + 1]))
@@ -161,7 +163,7 @@ package struct NetworkStack: Sendable {
         do throws(KernelProblem) { try request(message, "delete link", name) } catch { guard error.code == ENODEV else { throw error } }
     }
 
-    /// A cable, both ends up: `name` here, `peer` in the namespace at `peerNamespace`.
+    /// A cable: `name` here and up, `peer` in the namespace at `peerNamespace` and still down.
     package func addCable(
         _ name: String, hardware: HardwareAddress, peer: String, in peerNamespace: String, peerHardware: HardwareAddress, mtu: UInt32
     ) throws(KernelProblem) {
@@ -175,7 +177,7 @@ package struct NetworkStack: Sendable {
             info.attribute(Int32(IFLA_INFO_KIND), text: "veth")
             info.attribute(Int32(IFLA_INFO_DATA)) { data in
                 data.attribute(Int32(VETH_INFO_PEER)) { other in
-                    other.linkHeader(flags: UInt32(IFF_UP), change: UInt32(IFF_UP))
+                    other.linkHeader()
                     other.attribute(Int32(IFLA_IFNAME), text: peer)
                     other.attribute(Int32(IFLA_ADDRESS), peerHardware.bytes)
                     other.attribute(Int32(IFLA_MTU), number: mtu)

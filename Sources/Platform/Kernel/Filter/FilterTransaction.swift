@@ -104,5 +104,7 @@ struct FilterTransaction {
         return nextIdentifier
     }
 
-    private func sorted<Value>(_ items: [String: Value]) -> [(String, Value)] { items.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
+    private func sorted<Value>(_ items: [String: Value]) -> [(String, Value)] {
+        items.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
 }
