@@ -90,7 +90,7 @@ let node: [Target] = [
     room("Node", "Network", uses: ["Kernel", "Essentials", logging]),
     room("Node", "Agent", uses: ["Screen", "Kernel", "Essentials"]),
     room("Node", "Pods", uses: ["ClusterModel", "Essentials"]),
-    room("Node", "PodRuntime", uses: ["Pods", "ClusterModel", "Kernel", "Crypto", "Essentials", logging]),
+    room("Node", "PodRuntime", uses: ["Pods", "Containers", "ClusterModel", "Kernel", "Essentials", logging]),
     room(
         "Node", "NodeKubelet",
         uses: ["Pods", "ClusterWire", "ClusterClient", "ClusterModel", "Web", "Crypto", "Kernel", "Yaml", "Essentials", logging]),
@@ -158,6 +158,7 @@ let allTests: [Target] = [
     tests(
         "PodsTests",
         uses: ["Pods", "PodRuntime", "NodeKubelet", "ClusterClient", "ClusterModel", "Kernel", "Essentials"]),
+    tests("PodLiveTests", uses: ["Pods", "PodRuntime", "Containers", "ClusterModel", "Kernel", "Essentials"]),
     tests(
         "LabNetworkTests",
         uses: ["PodNetwork", "ServiceProxy", "ClusterDNS", "ClusterClient", "ClusterModel", "Kernel", "Essentials"]),

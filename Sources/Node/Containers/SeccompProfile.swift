@@ -1,7 +1,7 @@
 // The system calls a node may not make: a deny list, because a node is a whole machine that runs containers itself.
-internal import Essentials
+package import Essentials
 
-enum SeccompProfile {
+package enum SeccompProfile {
     /// Programs inside probe for these and go on without, but only when told that the kernel lacks them.
     private static let missing = [
         "add_key", "io_uring_enter", "io_uring_register", "io_uring_setup", "keyctl", "request_key", "userfaultfd",
@@ -20,7 +20,7 @@ enum SeccompProfile {
         private static let architectures = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
     #endif
 
-    static let configuration: JSON = [
+    package static let configuration: JSON = [
         "defaultAction": "SCMP_ACT_ALLOW",
         "architectures": JSON(architectures),
         "syscalls": [

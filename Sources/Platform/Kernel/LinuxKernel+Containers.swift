@@ -248,7 +248,9 @@ extension LinuxKernel {
 
     // MARK: Files
 
-    package func openForReading(_ path: String) throws(KernelProblem) -> OwnedDescriptor { try Self.open(path, O_RDONLY | O_NONBLOCK) }
+    package func openForReading(_ path: String, blocking: Bool = false) throws(KernelProblem) -> OwnedDescriptor {
+        try Self.open(path, O_RDONLY | (blocking ? 0 : O_NONBLOCK))
+    }
 
     package func openForWriting(_ path: String) throws(KernelProblem) -> OwnedDescriptor {
         try Self.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)

@@ -1,1 +1,0 @@
-// Pods on a lab's node.
