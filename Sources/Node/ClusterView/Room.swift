@@ -1,1 +1,0 @@
-// The cluster as the lesson page draws it.
