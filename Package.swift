@@ -164,7 +164,10 @@ let allTests: [Target] = [
         uses: ["PodNetwork", "ServiceProxy", "ClusterDNS", "ClusterClient", "ClusterModel", "Kernel", "Essentials"]),
     tests(
         "LabNetworkLiveTests",
-        uses: ["PodNetwork", "ServiceProxy", "ClusterDNS", "ClusterClient", "ClusterModel", "Kernel", "Essentials"]),
+        uses: [
+            "PodNetwork", "ServiceProxy", "ClusterDNS", "APIServer", "ClusterClient", "ClusterStore", "ClusterModel", "Database",
+            "Kernel", "Essentials",
+        ]),
     tests("KubeadmTests", uses: ["Kubeadm", "ClusterWire", "ClusterView", "ClusterModel", "Crypto", "Yaml", "Essentials"]),
     tests("AgentTests", uses: ["Agent", "Screen", "Kernel", "Essentials"]),
     tests("WorkshopsTests", uses: ["Workshops", "Markup", "Essentials", collections]),

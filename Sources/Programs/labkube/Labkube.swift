@@ -13,9 +13,17 @@ protocol Component {
         [
             EtcdComponent.self, APIServerComponent.self, ControllerManagerComponent.self, SchedulerComponent.self, KubeletComponent.self,
             KubeadmComponent.self, ProxyComponent.self, DNSComponent.self, CNIComponent.self, NetworkDaemonComponent.self,
-            ClassicKubectlComponent.self, ClusterViewComponent.self, SystemctlComponent.self, JournalctlComponent.self,
+            ClassicKubectlComponent.self, ClusterViewComponent.self, SystemctlComponent.self, JournalctlComponent.self, CopyComponent.self,
         ]
     }
+
+    /// Other names that a component answers to; it finds the one it was called by in its flags.
+    private static let aliases = [
+        "weave-net": CNIComponent.name, "weave-ipam": CNIComponent.name, "flannel": CNIComponent.name, "bridge": CNIComponent.name,
+        "host-local": CNIComponent.name, "portmap": CNIComponent.name, "loopback": CNIComponent.name,
+        "launch.sh": NetworkDaemonComponent.name, "init.sh": NetworkDaemonComponent.name, "weave-npc": NetworkDaemonComponent.name,
+        "flanneld": NetworkDaemonComponent.name,
+    ]
 
     static func main() async {
         signal(SIGPIPE, SIG_IGN)
@@ -31,5 +39,8 @@ protocol Component {
         exit(await component.run(Flags(name: name, words: words)))
     }
 
-    private static func component(_ name: String) -> (any Component.Type)? { components.first { $0.name == name } }
+    private static func component(_ name: String) -> (any Component.Type)? {
+        let own = aliases[name] ?? name
+        return components.first { $0.name == own }
+    }
 }
