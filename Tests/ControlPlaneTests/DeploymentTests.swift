@@ -193,7 +193,8 @@ import Testing
                 try await setImage(client, "alpine:\(number)")
             }
             let sets = try await cluster.waitForAll(.replicaSets) { sets in
-                sets.count == 3 && sets.contains { $0.metaAnnotations[RolloutNames.revision] == "6" && $0.statusInt("availableReplicas") == 1 }
+                sets.count == 3
+                    && sets.contains { $0.metaAnnotations[RolloutNames.revision] == "6" && $0.statusInt("availableReplicas") == 1 }
             }
             #expect(Set(sets.compactMap { $0.metaAnnotations[RolloutNames.revision] }) == ["4", "5", "6"])
         }

@@ -90,7 +90,8 @@ import Testing
             _ = try await cluster.client.create(.replicaSets, set("web", replicas: 2))
             let first = try await cluster.waitForAll(.pods) { $0.count == 2 && $0.allSatisfy { $0.controllerUID != nil } }
             #expect(first.contains { $0.metaName == "orphan" })
-            _ = try await cluster.client.patch(.pods, namespace: "default", name: "orphan", .merge, ["metadata": ["labels": ["app": "free"]]])
+            _ = try await cluster.client.patch(
+                .pods, namespace: "default", name: "orphan", .merge, ["metadata": ["labels": ["app": "free"]]])
             let after = try await cluster.waitForAll(.pods) { $0.count == 3 && $0.contains { $0.controllerUID == nil } }
             #expect(after.first { $0.controllerUID == nil }?.metaName == "orphan")
         }

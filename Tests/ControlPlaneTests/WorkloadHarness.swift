@@ -160,7 +160,8 @@ struct WorkloadHarness {
         [
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": ["name": JSON(name), "namespace": "default"],
             "spec": [
-                "replicas": JSON(replicas), "selector": ["matchLabels": ["app": JSON(name)]], "template": template(["app": name], image: image),
+                "replicas": JSON(replicas), "selector": ["matchLabels": ["app": JSON(name)]],
+                "template": template(["app": name], image: image),
                 "progressDeadlineSeconds": 600, "revisionHistoryLimit": 10,
                 "strategy": ["type": "RollingUpdate", "rollingUpdate": ["maxSurge": "25%", "maxUnavailable": "25%"]],
             ],

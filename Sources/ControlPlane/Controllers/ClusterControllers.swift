@@ -25,6 +25,10 @@ package struct ClusterControllers: Sendable {
         ControllerEntry("replicaset-controller") { ReplicaSetController($0) },
         ControllerEntry("replicationcontroller-controller") { ReplicaSetController($0, family: .replicationControllers) },
         ControllerEntry("deployment-controller") { DeploymentController($0) },
+        ControllerEntry("daemonset-controller") { DaemonSetController($0) },
+        ControllerEntry("endpoints-controller") { EndpointsController($0) },
+        ControllerEntry("endpointslice-controller") { EndpointSliceController($0) },
+        ControllerEntry("endpointslice-mirroring-controller") { EndpointSliceMirroring($0) },
     ]
 
     private let client: ClusterClient

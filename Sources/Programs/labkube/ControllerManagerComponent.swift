@@ -1,10 +1,68 @@
-// `kube-controller-manager`: the controllers of a lab.
+// `kube-controller-manager`: the controllers of a lab, while this process holds their lease.
+internal import ClusterClient
+internal import ClusterModel
+internal import ClusterWire
+internal import Controllers
+internal import Essentials
+internal import Glibc
+internal import Kernel
+internal import Logging
+internal import Web
 
 enum ControllerManagerComponent: Component {
     static let name = "kube-controller-manager"
 
     static func run(_ flags: Flags) async -> Int32 {
-        Flags.printError("kube-controller-manager: not part of this version of Lectern yet\n")
+        Signals.endOnTerm()
+        let selection = (flags.value("controllers") ?? "*").split(separator: ",").map(String.init)
+        for word in ClusterControllers.unknown(selection) {
+            Logger(label: name).info("this version has no such controller", metadata: ["controller": "\(word)"])
+        }
+        do {
+            let configuration = try flags.value("kubeconfig").map { path in try ClusterConfiguration(kubeconfig: path) }
+            let transport = try HTTPSTransport(configuration ?? ClusterConfiguration.inCluster())
+            let client = ClusterClient(transport: transport, user: UserInfo(name: "system:kube-controller-manager"))
+            let health = try await HealthServer.start(flags, defaultPort: 10257)
+            await ServerWait.untilReady(client)
+            if flags.isOn("leader-elect", default: true) {
+                let election = LeaderElection(client: client, name: name, host: Machine.hostName)
+                try await election.acquire()
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await election.hold() }
+                    group.addTask { try await ClusterControllers(client: client, selection: selection).run() }
+                    try await group.next()
+                    group.cancelAll()
+                }
+            } else {
+                try await ClusterControllers(client: client, selection: selection).run()
+            }
+            await health.stop()
+        } catch {
+            Flags.printError("\(name): \(error)\n")
+        }
         return 1
+    }
+}
+
+/// Waits for an API server that may start in the same moment as this process.
+enum ServerWait {
+    /// Pauses between attempts, in milliseconds; the last one holds from then on.
+    private static let pausesMilliseconds = [20, 50, 50, 100, 100, 100, 100, 100, 200, 200, 200, 500, 500, 1_000]
+
+    static func untilReady(_ client: ClusterClient) async {
+        var attempt = 0
+        while true {
+            let answer = await client.transport.send(APIRequest(method: "GET", path: "/readyz", user: client.user))
+            if answer.status < 400 || answer.status == 403 { return }
+            try? await Task.sleep(for: .milliseconds(pausesMilliseconds[min(attempt, pausesMilliseconds.count - 1)]))
+            attempt += 1
+        }
+    }
+}
+
+enum Machine {
+    static var hostName: String {
+        let text = (try? LinuxKernel().readText("/proc/sys/kernel/hostname")) ?? "localhost"
+        return String(text.prefix { !$0.isWhitespace })
     }
 }

@@ -67,7 +67,8 @@ extension DeploymentController {
         return try await progress(rollout, "True", reason, message)
     }
 
-    private func progress(_ rollout: Rollout, _ state: String, _ reason: String, _ message: String) async throws(ClusterProblem) -> Rollout {
+    private func progress(_ rollout: Rollout, _ state: String, _ reason: String, _ message: String) async throws(ClusterProblem) -> Rollout
+    {
         guard rollout.spec.progressDeadlineSeconds != nil else { return rollout }
         var rollout = rollout
         var conditions = Conditions(rollout.deployment.statusPart)

@@ -34,7 +34,8 @@ struct DeploymentStatus {
 
     static func isComplete(_ deployment: JSON, _ spec: DeploymentSpec, _ status: JSON) -> Bool {
         func count(_ name: String) -> Int { status[name]?.int ?? 0 }
-        return count("updatedReplicas") == spec.replicas && count("replicas") == spec.replicas && count("availableReplicas") == spec.replicas
+        return count("updatedReplicas") == spec.replicas && count("replicas") == spec.replicas
+            && count("availableReplicas") == spec.replicas
             && count("observedGeneration") >= deployment.generation
     }
 
@@ -43,7 +44,8 @@ struct DeploymentStatus {
         let oldRest = count("replicas", old) - count("updatedReplicas", old)
         let newRest = count("replicas", new) - count("updatedReplicas", new)
         return count("updatedReplicas", new) > count("updatedReplicas", old) || newRest < oldRest
-            || count("readyReplicas", new) > count("readyReplicas", old) || count("availableReplicas", new) > count("availableReplicas", old)
+            || count("readyReplicas", new) > count("readyReplicas", old)
+            || count("availableReplicas", new) > count("availableReplicas", old)
     }
 
     /// When the deadline passes, counted from the last progress; `nil` where there is none to pass.

@@ -72,7 +72,8 @@ struct Conditions {
     mutating func remove(_ type: String) { list.removeAll { $0["type"]?.string == type } }
 
     /// Sets a condition; the time of its last transition stays while its status does. The same status and reason change nothing.
-    mutating func set(_ type: String, _ status: String, _ reason: String, _ message: String, at now: Timestamp, hasUpdateTime: Bool = false) {
+    mutating func set(_ type: String, _ status: String, _ reason: String, _ message: String, at now: Timestamp, hasUpdateTime: Bool = false)
+    {
         let old = find(type)
         if old?["status"]?.string == status, old?["reason"]?.string == reason { return }
         var condition: JSON = ["type": JSON(type), "status": JSON(status)]

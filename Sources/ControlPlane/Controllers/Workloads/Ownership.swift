@@ -40,7 +40,9 @@ struct Ownership: Sendable {
     func owned(by uid: String) -> [JSON] { dependents.items(index: Self.byController, value: uid) }
 
     /// The owner's dependents, after orphans that match were adopted and those that no longer match were let go.
-    func claim(_ owner: JSON, _ selector: LabelSelector, where isWanted: (JSON) -> Bool = { _ in true }) async throws(ClusterProblem) -> [JSON] {
+    func claim(_ owner: JSON, _ selector: LabelSelector, where isWanted: (JSON) -> Bool = { _ in true }) async throws(ClusterProblem)
+        -> [JSON]
+    {
         var claimed: [JSON] = []
         let orphans = owner.isBeingDeleted ? [] : dependents.items(index: Self.orphans, value: owner.metaNamespace ?? "")
         var mayAdopt: Bool?
