@@ -1,13 +1,13 @@
 // A cluster in memory: API server, the lab's controllers, and a node that says of each pod what a kubelet would say.
 import APIServer
 import ClusterClient
+import ClusterModel
 import ClusterStore
 import Database
 import Essentials
 import Synchronization
 import Testing
 
-@testable import ClusterModel
 @testable import Controllers
 
 /// What the pretended node does with a pod.
@@ -84,24 +84,9 @@ struct WorkloadHarness {
     let server: APIServer
     let client: ClusterClient
 
-    static let schema: Schema = {
-        let wanted: [(GroupVersionResource, String)] = [
-            (.replicaSets, "ReplicaSet"), (.replicationControllers, "ReplicationController"), (.deployments, "Deployment"),
-        ]
-        let missing = wanted.filter { Schema.cluster.kind($0.0) == nil }
-        if missing.isEmpty { return .cluster }
-        let kinds = missing.map { Kind(resource: $0.0, name: $0.1, singular: $0.1.lowercased(), hasStatus: true) }
-        let types = missing.map { "@\($0.1) x\n1 metadata ObjectMeta\n2 spec any\n3 status any" }.joined(separator: "\n")
-        return Schema(
-            kinds: Schema.cluster.kinds + kinds,
-            types: TypeTable(texts: [
-                TypesText.meta, TypesText.pod, TypesText.podParts, TypesText.podStatus, TypesText.cluster, TypesText.policy, types,
-            ]))
-    }()
-
     init(path: String = ":memory:") async throws {
         store = try ClusterStore(path: path, durability: .processDeath)
-        server = APIServer(store: store, schema: Self.schema)
+        server = APIServer(store: store, schema: .cluster)
         client = ClusterClient(transport: server)
         _ = try await client.create(.namespaces, ["metadata": ["name": "default"]])
     }

@@ -196,6 +196,9 @@ package struct ClusterClient: Sendable {
         return WatchSequence(request: request, transport: transport)
     }
 
+    /// A watch by a request of the caller's own making, such as one for metadata only.
+    package func watch(_ request: APIRequest) -> WatchSequence { WatchSequence(request: request, transport: transport) }
+
     /// Sends a request that has one document as its answer.
     package func document(_ request: APIRequest) async throws(ClusterProblem) -> JSON {
         var request = request

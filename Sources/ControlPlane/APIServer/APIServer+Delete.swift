@@ -9,15 +9,22 @@ struct Deletion {
     var uid: String?
     var resourceVersion: String?
     var isDryRun: Bool
+    /// What becomes of dependents; `nil`: as the kind and the object's finalizers have it.
+    var propagation: Propagation?
+
+    enum Propagation: String { case background = "Background", foreground = "Foreground", orphan = "Orphan" }
 }
 
 extension APIServer {
     func delete(_ request: APIRequest, _ target: ResourceTarget) async throws(ClusterProblem) -> APIResponse {
         let deletion = try deletion(request)
         let outcome = try await delete(target, deletion)
+        let keepsPods = collectsGarbage && deletion.propagation == nil && target.kind.name == "Job" && target.kind.orphansByDefault
+        let warnings = keepsPods ? [Self.jobWarning] : []
         switch outcome {
         case .waiting(let object):
-            return respond(try Rendering(request).apply(object, target.kind, at: clock.now()), status: 200, to: request)
+            return respond(
+                try Rendering(request).apply(object, target.kind, at: clock.now()), status: 200, to: request, warnings: warnings)
         case .gone(let object):
             var details: JSON = ["name": JSON(object.metaName), "kind": JSON(target.resource.resource), "uid": JSON(object.metaUID)]
             if !target.resource.group.isEmpty { details["group"] = JSON(target.resource.group) }
@@ -68,7 +75,25 @@ extension APIServer {
         return Deletion(
             graceSeconds: grace, uid: options["preconditions"]?["uid"]?.string,
             resourceVersion: options["preconditions"]?["resourceVersion"]?.string,
-            isDryRun: try Self.isDryRun(request, options))
+            isDryRun: try Self.isDryRun(request, options), propagation: try Self.propagation(request, options))
+    }
+
+    private static func propagation(_ request: APIRequest, _ options: JSON) throws(ClusterProblem) -> Deletion.Propagation? {
+        let orphans = options["orphanDependents"]?.bool ?? request.queryValue("orphanDependents").map { $0 == "true" }
+        guard let text = options["propagationPolicy"]?.string ?? request.queryValue("propagationPolicy"), !text.isEmpty else {
+            return orphans.map { $0 ? .orphan : .background }
+        }
+        if orphans != nil {
+            throw .invalid(
+                group: "meta.k8s.io", kind: "DeleteOptions", name: "",
+                [.invalid("propagationPolicy", text: text, "orphanDependents and deletionPropagation cannot be both set")])
+        }
+        guard let policy = Deletion.Propagation(rawValue: text) else {
+            throw .invalid(
+                group: "meta.k8s.io", kind: "DeleteOptions", name: "",
+                [.unsupported("propagationPolicy", text, ["Foreground", "Background", "Orphan", "nil"])])
+        }
+        return policy
     }
 
     func delete(_ target: ResourceTarget, _ deletion: Deletion) async throws(ClusterProblem) -> DeletionOutcome {
@@ -106,6 +131,12 @@ extension APIServer {
     /// The object as the deletion leaves it, and whether it is removed at once.
     private func mark(_ old: JSON, _ kind: Kind, _ deletion: Deletion) -> (object: JSON, isLast: Bool) {
         var object = old
+        if collectsGarbage {
+            let finalizers = Self.finalizers(old, kind, deletion)
+            if finalizers != old.metaFinalizers {
+                object["metadata"]?["finalizers"] = finalizers.isEmpty ? Optional<JSON>.none : JSON(finalizers)
+            }
+        }
         let now = clock.now()
         var grace = 0
         if kind.name != "Namespace", let usual = kind.gracePeriod(old) {
@@ -134,7 +165,33 @@ extension APIServer {
     }
 }
 
+extension APIServer {
+    private static let jobWarning =
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning"
+
+    /// Whether a garbage collector runs beside this server: in a lab's cluster, not on the host.
+    private var collectsGarbage: Bool { schema.kind(.replicaSets) != nil }
+
+    /// The object's finalizers with those that make the garbage collector treat its dependents as the deletion says.
+    private static func finalizers(_ old: JSON, _ kind: Kind, _ deletion: Deletion) -> [String] {
+        let had = old.metaFinalizers
+        var policy = deletion.propagation
+        if policy == nil, had.contains("orphan") { policy = .orphan }
+        if policy == nil, had.contains("foregroundDeletion") { policy = .foreground }
+        if policy == nil, !old.isBeingDeleted, kind.orphansByDefault { policy = .orphan }
+        var finalizers = had.filter { $0 != "orphan" && $0 != "foregroundDeletion" }
+        if policy == .orphan { finalizers.append("orphan") }
+        if policy == .foreground { finalizers.append("foregroundDeletion") }
+        return Set(finalizers) == Set(had) ? had : finalizers
+    }
+}
+
 extension Kind {
+    /// Kinds whose dependents stay when a deletion does not say otherwise, as they did before there was a choice.
+    fileprivate var orphansByDefault: Bool {
+        (name == "Job" && resource.group == "batch") || (name == "ReplicationController" && resource.group.isEmpty)
+    }
+
     /// Whether the object is a pod that some node runs.
     fileprivate func holdsNode(_ object: JSON) -> Bool {
         guard name == "Pod", !(object["spec"]?["nodeName"]?.string?.isEmpty ?? true) else { return false }
