@@ -5,9 +5,13 @@ package import Essentials
 package struct UserInfo: Sendable, Hashable {
     package let name: String
     package let groups: [String]
-    package init(name: String, groups: [String] = []) {
+    package let uid: String
+    package let extra: [String: [String]]
+    package init(name: String, groups: [String] = [], uid: String = "", extra: [String: [String]] = [:]) {
         self.name = name
         self.groups = groups
+        self.uid = uid
+        self.extra = extra
     }
 
     /// Lectern's own components inside the process.
@@ -28,6 +32,8 @@ package struct APIRequest: Sendable {
     /// Set by callers inside the process that want documents instead of bytes back.
     package var wantsObjects: Bool
     package var user: UserInfo
+    /// Someone in front of the server has decided already that the user may do this.
+    package var isAuthorized = false
 
     package init(
         method: String, path: String, query: [(String, String)] = [], headers: [(String, String)] = [], body: [UInt8] = [],

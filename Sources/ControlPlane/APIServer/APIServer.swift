@@ -68,7 +68,7 @@ package struct APIServer: ClusterTransport {
             response.headers[0].1 = Self.contentType(of: document, request)
             return response
         case .resource(let target):
-            try Authorization.check(request.user, Self.verb(request, target), target)
+            try Authorization.check(request, Self.verb(request, target), target)
             var response = try await serve(request, target)
             if let warning = target.kind.deprecation { response.headers.append(("warning", "299 - " + Self.quoted(warning))) }
             return response
