@@ -80,7 +80,7 @@ let controlPlane: [Target] = [
     room("ControlPlane", "Access", uses: ["ClusterClient", "ClusterModel", "Crypto", "Essentials", logging]),
     room(
         "ControlPlane", "APIFront",
-        uses: ["APIServer", "Access", "ClusterWire", "ClusterModel", "Web", "Crypto", "Yaml", "Essentials", logging]),
+        uses: ["APIServer", "Access", "ClusterWire", "ClusterClient", "ClusterModel", "Web", "Crypto", "Yaml", "Essentials", logging]),
     room("ControlPlane", "StoreServer", uses: ["ClusterStore", "ClusterModel", "Database", "Web", "Crypto", "Essentials", logging]),
 ]
 

@@ -21,6 +21,9 @@ package protocol ProxyRequests: Sendable {
 }
 
 package struct APIFront: WireHandler {
+    /// The largest body of a request, as upstream limits it.
+    package static let bodyLimitBytes = 3 << 20
+
     let server: APIServer
     /// nil: whoever has a valid certificate is who it says, and the server itself decides what that is worth.
     let access: Access?

@@ -147,9 +147,12 @@ package struct APIServer: ClusterTransport {
 /// The nodes that can be asked about their pods.
 package final class NodeProxies: Sendable {
     private let proxies = Mutex<[String: any NodeProxy]>([:])
+    private let others = Mutex<(any NodeProxy)?>(nil)
+    /// Answers for every node that has not entered itself: over the network.
+    package func serveOthers(_ proxy: any NodeProxy) { others.withLock { $0 = proxy } }
     package func register(_ node: String, _ proxy: any NodeProxy) { proxies.withLock { $0[node] = proxy } }
     package func remove(_ node: String) { _ = proxies.withLock { $0.removeValue(forKey: node) } }
-    func proxy(of node: String) -> (any NodeProxy)? { proxies.withLock { $0[node] } }
+    func proxy(of node: String) -> (any NodeProxy)? { proxies.withLock { $0[node] } ?? others.withLock { $0 } }
 }
 
 extension ClusterProblem {

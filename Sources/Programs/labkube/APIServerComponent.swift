@@ -52,7 +52,11 @@ struct APIServerOptions: Sendable {
     var port: UInt16
     var advertiseAddress: String
     var tls: TLSFiles
+    /// `file:PATH`, or the addresses of the store's process.
     var store: String
+    var storeAuthority: String?
+    var storeCertificate: String?
+    var storeKey: String?
     var serviceRange: String
     var nodePorts: ClosedRange<Int>
     var access = AccessSettings()
@@ -77,6 +81,9 @@ struct APIServerOptions: Sendable {
             throw APIServerProblem.flag("etcd-servers", "it is required: https://HOST:PORT, or file:PATH")
         }
         self.store = store
+        storeAuthority = flags.value("etcd-cafile")
+        storeCertificate = flags.value("etcd-certfile")
+        storeKey = flags.value("etcd-keyfile")
         serviceRange = flags.value("service-cluster-ip-range") ?? "10.96.0.0/12"
         let ports = (flags.value("service-node-port-range") ?? "30000-32767").split(separator: "-").compactMap { Int($0) }
         guard ports.count == 2, ports[0] <= ports[1] else {
@@ -141,7 +148,7 @@ struct APIServerProcess {
     init(_ options: APIServerOptions) throws { self.options = options }
 
     func run() async throws {
-        let store = try Self.store(options.store)
+        let store = try Self.store(options)
         let schema = Schema.cluster
         var admission = AdmissionSettings(serviceRange: options.serviceRange, nodePorts: options.nodePorts)
         admission.injectsServiceAccounts = schema.kind(.serviceAccounts) != nil
@@ -160,30 +167,37 @@ struct APIServerProcess {
             audit = AuditLog(path: path)
             if audit == nil { throw APIServerProblem.unreadable(path) }
         }
-        let front = APIFront(server: server, access: access, schema: schema, audit: audit, health: health)
+        let kubelets = KubeletLinks(
+            client: client, certificate: options.kubeletCertificate, key: options.kubeletKey, authority: options.kubeletAuthority)
+        server.nodes.serveOthers(kubelets)
+        let front = APIFront(
+            server: server, access: access, schema: schema, audit: audit,
+            upgrades: PodUpgrades(client: client, streams: PodStreams(kubelets: kubelets)), health: health)
         var configuration = WireServerConfiguration(address: options.bindAddress, port: options.port, tls: options.tls)
         configuration.limits.bodyBytes = APIFront.bodyLimitBytes
         let listener = WireServer(configuration: configuration, handler: front)
         let port = try await listener.start()
         log.info("Serving securely on \(options.bindAddress):\(port)")
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await store.run() }
             group.addTask { try await access.run() }
             group.addTask { try await begin(beginning, access, isReady, port) }
-            for await _ in SignalStream.terminations() {
+            group.addTask {
+                await Signals.end()
                 log.info("Received a signal, ending")
-                break
             }
-            group.cancelAll()
+            do { try await group.next() } catch { log.error("ending", metadata: ["cause": "\(error)"]) }
             await listener.stop(graceSeconds: options.graceSeconds)
+            group.cancelAll()
         }
     }
 
-    private static func store(_ servers: String) throws -> ClusterStore {
-        guard servers.hasPrefix("file:") else {
-            throw APIServerProblem.flag("etcd-servers", "only file:PATH is known in this version")
-        }
-        return try ClusterStore(path: String(servers.dropFirst(5)))
+    private static func store(_ options: APIServerOptions) throws -> ClusterStore {
+        if options.store.hasPrefix("file:") { return try ClusterStore(path: String(options.store.dropFirst(5))) }
+        return ClusterStore(
+            remote: RemoteStoreConfiguration(
+                servers: options.store.split(separator: ",").map(String.init), authority: options.storeAuthority,
+                certificate: options.storeCertificate, key: options.storeKey))
     }
 
     private func begin(_ beginning: ClusterBeginning, _ access: Access, _ isReady: Readiness, _ port: UInt16) async throws {
