@@ -183,7 +183,7 @@ struct APIServerProcess {
             group.addTask { try await access.run() }
             group.addTask { try await begin(beginning, access, isReady, port) }
             group.addTask {
-                await Signals.end()
+                await EndSignals.first()
                 log.info("Received a signal, ending")
             }
             do { try await group.next() } catch { log.error("ending", metadata: ["cause": "\(error)"]) }

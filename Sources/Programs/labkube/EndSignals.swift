@@ -2,9 +2,9 @@
 @preconcurrency internal import Dispatch
 internal import Glibc
 
-enum Signals {
+enum EndSignals {
     /// Returns at the first SIGTERM or SIGINT; from the call on they do not end the process by themselves.
-    static func end() async {
+    static func first() async {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingOldest(1))
         let sources = [SIGTERM, SIGINT].map { number in
             signal(number, SIG_IGN)
