@@ -25,7 +25,7 @@ struct OpenAPI: Sendable {
     }
 
     var version2: JSON {
-        var definitions: JSON.Object = [:]
+        var definitions = Self.scalars(isVersion3: false)
         var paths: JSON = .emptyObject
         for kind in schema.kinds {
             collect(kind.type, of: kind, into: &definitions, reference: "#/definitions/")
@@ -38,7 +38,7 @@ struct OpenAPI: Sendable {
     }
 
     func version3(group: String, version: String) -> JSON {
-        var schemas: JSON.Object = [:]
+        var schemas = Self.scalars(isVersion3: true)
         var paths: JSON = .emptyObject
         for kind in schema.kinds where kind.resource.group == group && kind.resource.version == version {
             collect(kind.type, of: kind, into: &schemas, reference: "#/components/schemas/")
@@ -77,9 +77,12 @@ struct OpenAPI: Sendable {
         for field in shape.fields {
             var property = self.property(field.type, reference: reference)
             if property["$ref"] != nil, reference.hasPrefix("#/components") {
-                property = ["allOf": [property], "default": .emptyObject]
+                var whole: JSON = ["allOf": [property]]
+                if case .named = field.type { whole["default"] = .emptyObject }
+                property = whole
             }
-            property["description"] = JSON(field.doc)
+            // `explain` shows both; the same twice helps nobody.
+            if Self.named(field.type).flatMap({ schema.types[$0]?.doc }) != field.doc { property["description"] = JSON(field.doc) }
             if !field.allowed.isEmpty { property["enum"] = JSON(field.allowed) }
             if let fallback = field.fallback, property["allOf"] == nil, property["$ref"] == nil { property["default"] = fallback }
             if let key = field.mergeKey {
@@ -107,6 +110,24 @@ struct OpenAPI: Sendable {
         result[name] = definition
     }
 
+    private static let quantityName = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+    private static let intOrStringName = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+
+    /// Values that are a type of their own although they are no objects.
+    private static func scalars(isVersion3: Bool) -> JSON.Object {
+        [
+            quantityName: isVersion3
+                ? ["description": "An amount, such as 500m or 1Gi.", "oneOf": [["type": "string"], ["type": "number"]]]
+                : ["description": "An amount, such as 500m or 1Gi.", "type": "string"],
+            intOrStringName: isVersion3
+                ? [
+                    "description": "A number, or a text such as a percentage or a name.", "format": "int-or-string",
+                    "oneOf": [["type": "integer"], ["type": "string"]],
+                ]
+                : ["description": "A number, or a text such as a percentage or a name.", "type": "string", "format": "int-or-string"],
+        ]
+    }
+
     private static func named(_ type: FieldType) -> String? {
         switch type {
         case .named(let name): name
@@ -122,12 +143,8 @@ struct OpenAPI: Sendable {
         case .int32: return ["type": "integer", "format": "int32"]
         case .int64: return ["type": "integer", "format": "int64"]
         case .double: return ["type": "number", "format": "double"]
-        case .quantity:
-            return reference.hasPrefix("#/components") ? ["oneOf": [["type": "string"], ["type": "number"]]] : ["type": "string"]
-        case .intOrString:
-            return reference.hasPrefix("#/components")
-                ? ["format": "int-or-string", "oneOf": [["type": "integer"], ["type": "string"]]]
-                : ["type": "string", "format": "int-or-string"]
+        case .quantity: return ["$ref": JSON(reference + Self.quantityName)]
+        case .intOrString: return ["$ref": JSON(reference + Self.intOrStringName)]
         case .time, .microTime: return ["type": "string", "format": "date-time"]
         case .bytes: return ["type": "string", "format": "byte"]
         case .any: return ["type": "object"]

@@ -3,7 +3,7 @@ internal import Essentials
 internal import OrderedCollections
 
 enum OpenAPIProtobuf {
-    static let contentType = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    static let contentType = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
     /// Whether the client wants this form and says so first.
     static func isWanted(_ accept: String?) -> Bool {

@@ -38,8 +38,6 @@ extension Kind {
         }
     }
 
-    private static let apps = "v1.9+, unavailable in v1.16+; use apps/v1 "
-
     /// Every old version that is served.
     package static let oldVersions: [Kind] = [
         .deployment.old("apps", "v1beta2") { _ in }, .replicaSet.old("apps", "v1beta2") { _ in },
@@ -87,8 +85,8 @@ extension Kind {
         _ group: String, _ version: String, dropped: [[String]] = [], _ defaults: @escaping @Sendable (inout JSON) -> Void
     ) -> Kind {
         Kind.old(
-            self, GroupVersionResource(group: group, version: version, resource: resource.resource), Kind.apps + name, dropped: dropped,
-            defaults)
+            self, GroupVersionResource(group: group, version: version, resource: resource.resource),
+            "v1.\(version == "v1beta2" ? 9 : 8)+, unavailable in v1.16+; use apps/v1 \(name)", dropped: dropped, defaults)
     }
 
     /// The autoscaler that knows cpu only; not deprecated.

@@ -36,7 +36,10 @@ enum SelectorRules {
 
     /// The selector of a workload: it is there, says something, and fits the template.
     static func checkWorkload(_ spec: JSON, template: JSON?, empty: String, at path: String = "spec") -> [FieldCause] {
-        guard let selector = spec["selector"] else { return [.required(path + ".selector")] }
+        guard let selector = spec["selector"] else {
+            // Nothing selects nothing, so the template cannot fit; upstream says both.
+            return [.required(path + ".selector"), mismatch(template, at: path + ".template")]
+        }
         var causes = check(selector, at: path + ".selector")
         if isEmpty(selector) {
             causes.append(.invalid(path + ".selector", GoText.labelSelector(selector), empty))
