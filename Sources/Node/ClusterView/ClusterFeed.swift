@@ -26,6 +26,7 @@ package final class ClusterFeed: Sendable {
     private let client: ClusterClient
     private let clock: any WallClock
     private let write: @Sendable (String) -> Void
+    private let flushing = Mutex<Task<Void, Never>?>(nil)
     private let pending = Mutex<(changes: [DigestKind: Pending], isFlushing: Bool)>(([:], false))
 
     package init(client: ClusterClient, clock: any WallClock = SystemClock(), write: @escaping @Sendable (String) -> Void) {
@@ -36,6 +37,7 @@ package final class ClusterFeed: Sendable {
 
     /// Works until cancelled.
     package func run() async {
+        defer { flushing.withLock { $0?.cancel() } }
         await withDiscardingTaskGroup { group in
             for kind in DigestKind.allCases {
                 for resource in kind.resources { group.addTask { await self.follow(resource, as: kind) } }
@@ -127,10 +129,11 @@ package final class ClusterFeed: Sendable {
             return true
         }
         guard starts else { return }
-        Task {
+        let task = Task {
             try? await Task.sleep(for: .milliseconds(Self.gatherMilliseconds))
             flush()
         }
+        flushing.withLock { $0 = task }
     }
 
     private func flush() {

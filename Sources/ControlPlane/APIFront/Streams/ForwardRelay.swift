@@ -42,7 +42,7 @@ final class ForwardLink {
         _ kubelet: HTTPSession, _ target: String, received: @escaping @WebLoop ([UInt8]) -> Void, ended: @escaping @WebLoop () -> Void,
         drained: @escaping @WebLoop () -> Void, failed: @escaping @WebLoop (String) -> Void
     ) -> Task<Void, Never> {
-        Task {
+        return Task {
             do throws(WebProblem) {
                 let answer = try await kubelet.upgrade(PodStreams.asking(target, StreamFrameReader.portUpgrade)) { connection in
                     self.attach(connection)

@@ -90,6 +90,7 @@ private final class StreamPump: RawConnectionHandler {
     private var room: CheckedContinuation<Void, Never>?
     private var tasks: [Task<Void, Never>] = []
     private var isOver = false
+    private var farewell: Task<Void, Never>?
 
     init(_ connection: RawConnection, _ streams: any ContainerStreams, isExec: Bool) {
         self.connection = connection
@@ -100,7 +101,8 @@ private final class StreamPump: RawConnectionHandler {
     }
 
     func start() {
-        tasks = [Task { await self.pumpInput() }, Task { await self.pumpOutput() }]
+        tasks.append(Task { await self.pumpInput() })
+        tasks.append(Task { await self.pumpOutput() })
     }
 
     private func pumpInput() async {
@@ -186,7 +188,7 @@ private final class StreamPump: RawConnectionHandler {
         let streams = streams
         let tasks = tasks
         self.tasks = []
-        Task {
+        farewell = Task {
             await streams.close()
             for task in tasks { task.cancel() }
         }
