@@ -4,6 +4,7 @@ import Essentials
 import Glibc
 import Kernel
 import PodNetwork
+import Synchronization
 import Testing
 
 /// Live tests run one after the other: each counts what it leaves behind.
@@ -123,23 +124,41 @@ final class Greeter: Sendable {
     private let thread: Readiness
     private let listener: OwnedDescriptor
     private let watch: UInt64
+    private let connections: Connections
+
+    /// Those that are open, until the server stops.
+    private final class Connections: Sendable {
+        let open = Mutex<[OwnedDescriptor]>([])
+    }
 
     init(_ greeting: String, port: UInt16, in pin: String) throws {
         listener = try InternetSockets.listener(at: InternetEndpoint(IPv4(0), port), in: pin)
         self.port = InternetSockets.port(of: listener)
         thread = Greeter.readiness
         let listener = listener
+        let connections = Connections()
+        self.connections = connections
         watch = try thread.watch(listener) {
             while let (connection, peer) = InternetSockets.accept(listener) {
                 _ = InternetSockets.write(Array("\(greeting) \(peer.address)\n".utf8)[...], to: connection)
+                connections.open.withLock { $0.append(connection) }
             }
             return .again
         }
     }
 
+    /// Says something on every connection that is open.
+    func say(_ text: String) {
+        connections.open.withLock { for connection in $0 { _ = InternetSockets.write(Array(text.utf8)[...], to: connection) } }
+    }
+
     func stop() {
         thread.cancel(watch)
         listener.close()
+        connections.open.withLock { open in
+            for connection in open { connection.close() }
+            open = []
+        }
     }
 
     static let readiness = try! Readiness()

@@ -129,8 +129,10 @@ extension LabNetworkLiveTests {
                 #expect(try greeting(from: friend.pin, web.address, 8080)?.hasPrefix("web") == true)
                 #expect(try greeting(from: friend.pin, web.address, 8081, milliseconds: 300) == nil)
                 #expect(try greeting(from: fakes.nodes[0].pin, web.address, 8081)?.hasPrefix("web") == true, "its own node may")
-                #expect(LinuxKernel().isConnected(open))
-                #expect(try LinuxKernel().receive(from: open, limitBytes: 10) != nil)
+                #expect(try LinuxKernel().receive(from: open, limitBytes: 100)?.isEmpty == false)
+                greeters[0].say("more")
+                waitReadable(open, milliseconds: 1000)
+                #expect(try LinuxKernel().receive(from: open, limitBytes: 100) == Array("more".utf8), "still open")
 
                 try await cluster.addPolicy("quiet", ["podSelector": ["matchLabels": ["app": "friend"]], "policyTypes": ["Egress"]])
                 #expect(try await eventually { try greeting(from: friend.pin, web.address, 8080, milliseconds: 100) == nil })

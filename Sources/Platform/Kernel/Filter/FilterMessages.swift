@@ -239,12 +239,8 @@ extension NetlinkMessage {
             }
         case .connectionState(let into): connection(key: 0, into: into)
         case .connectionStatus(let into): connection(key: 2, into: into)
-        case .destinationKind(let into):
-            expression("fib") { data in
-                data.register(1, into)
-                data.attribute(2, big: UInt32(3))
-                data.attribute(3, big: UInt32(2))
-            }
+        case .destinationKind(let into): addressKind(flags: 2, into: into)
+        case .sourceKind(let into): addressKind(flags: 1, into: into)
         case .bits(let register, let mask, let flip):
             expression("bitwise") { data in
                 data.register(1, register)
@@ -300,6 +296,14 @@ extension NetlinkMessage {
                 data.attribute(1, big: UInt32(0))
                 data.attribute(nested: 2) { $0.verdict(verdict) }
             }
+        }
+    }
+
+    private mutating func addressKind(flags: UInt32, into: Int) {
+        expression("fib") { data in
+            data.register(1, into)
+            data.attribute(2, big: UInt32(3))
+            data.attribute(3, big: flags)
         }
     }
 

@@ -152,6 +152,7 @@ package enum FilterStep: Sendable, Hashable {
     case connectionStatus(into: Int)
     /// The kind of the packet's destination address, 2 for one of this machine's own.
     case destinationKind(into: Int)
+    case sourceKind(into: Int)
     case bits(register: Int, mask: UInt32, flip: UInt32)
     case compare(Comparison, register: Int, [UInt8])
     case isIn(set: String, register: Int, isNot: Bool)
@@ -233,6 +234,9 @@ extension [FilterStep] {
     }
     package static var toThisMachine: FilterRule {
         [.destinationKind(into: 0), .compare(.equal, register: 0, FilterValue.number(2))]
+    }
+    package static var fromThisMachine: FilterRule {
+        [.sourceKind(into: 0), .compare(.equal, register: 0, FilterValue.number(2))]
     }
     package static func mark(_ bits: UInt32, isSet: Bool = true) -> FilterRule {
         [

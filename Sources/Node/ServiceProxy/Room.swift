@@ -1,1 +1,0 @@
-// Services as packet rules.
