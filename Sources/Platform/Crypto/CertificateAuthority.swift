@@ -47,11 +47,23 @@ package struct CertificateAuthority: Sendable {
         try issue(commonName, organizations, names: [], usage: "clientAuth", days: days)
     }
 
+    /// For one that is both, as a member of etcd is.
+    package func issuePeer(commonName: String, names: [String], days: Int = leafDays) throws(CryptoProblem) -> Identity {
+        try issue(commonName, [], names: names, usage: "serverAuth,clientAuth", days: days)
+    }
+
+    /// A certificate for a key that stays.
+    package func renew(
+        key: PrivateKey, commonName: String, organizations: [String], names: [String], usage: String, days: Int = leafDays
+    ) throws(CryptoProblem) -> Identity {
+        try issue(commonName, organizations, names: names, usage: usage, days: days, key: key)
+    }
+
     private func issue(
-        _ commonName: String, _ organizations: [String], names: [String], usage: String, days: Int
+        _ commonName: String, _ organizations: [String], names: [String], usage: String, days: Int, key old: PrivateKey? = nil
     ) throws(CryptoProblem) -> Identity {
         guard commonName != certificate.commonName || !organizations.isEmpty else { throw .nameIsAuthoritys }
-        let key = try PrivateKey()
+        let key = if let old { old } else { try PrivateKey() }
         let request = CertificateRequest(
             commonName: commonName, organizations: organizations, alternativeNames: names, days: days,
             extensions: [

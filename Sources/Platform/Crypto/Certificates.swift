@@ -62,6 +62,8 @@ package final class PrivateKey: @unchecked Sendable {
 
     /// PKCS #8.
     package var pem: String { withOutput { PEM_write_bio_PKCS8PrivateKey($0, handle, nil, nil, 0, nil, nil) } }
+    /// The public half (SubjectPublicKeyInfo).
+    package var publicPEM: String { withOutput { PEM_write_bio_PUBKEY($0, handle) } }
 }
 
 /// An X.509 certificate.
@@ -115,6 +117,18 @@ package final class Certificate: @unchecked Sendable {
             _ = i2d_X509_PUBKEY(key, &cursor)
         }
         return "sha256:" + Hex.encode(Hash.sha256(bytes))
+    }
+
+    /// DNS names and addresses that it is for.
+    package var alternativeNames: [String] {
+        guard let found = X509_get_ext_d2i(handle, NID_subject_alt_name, nil, nil) else { return [] }
+        let names = OpaquePointer(found)
+        defer { cc_free_names(names) }
+        return (0..<cc_name_count(names)).compactMap { index in
+            var buffer = [CChar](repeating: 0, count: 256)
+            guard cc_name(names, index, &buffer, Int32(buffer.count)) > 0 else { return nil }
+            return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
     }
 
     /// Whether `authority` signed it and both are valid now.

@@ -16,6 +16,9 @@ package struct ServiceControl: Sendable {
     private let path: String
     package init(path: String = Self.socket) { self.path = path }
 
+    /// Whether there is a supervisor.
+    package var isThere: Bool { ReaperFiles.exists(path) }
+
     /// Asks and waits for the answer.
     @discardableResult
     package func ask(_ verb: String, unit: String = "") throws(ServiceProblem) -> JSON {
