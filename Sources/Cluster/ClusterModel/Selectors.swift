@@ -16,6 +16,11 @@ package struct LabelSelector: Sendable, Equatable {
         package var key: String
         package var `operator`: Operator
         package var values: [String] = []
+        package init(key: String, operator: Operator, values: [String] = []) {
+            self.key = key
+            self.operator = `operator`
+            self.values = values
+        }
     }
     package var requirements: [Requirement]
 

@@ -1,175 +1,162 @@
 // Where a pod fits: the state of all nodes, and the decision for one pod. No clock, no client, no waiting.
+//
+// A decision goes filter by filter as upstream's plugins do, in their order, and stops for a node at the first that refuses:
+// unschedulable, name, taints, affinity, ports, resources, volumes, spread, pod affinity. What concerns more than one node is
+// counted once before (`Neighbourhood`). Among the nodes that are left the best score wins (`Placement+Score.swift`); when
+// there is none, `Placement+Preempt.swift` looks for pods that would have to go.
 internal import ClusterModel
 internal import Essentials
 
-/// One node as placing sees it.
-struct NodeState: Sendable {
-    var node: JSON
-    var allocatable: [String: Quantity]
-    /// What the pods on it set aside, and those that are about to come.
-    var used: [String: Quantity] = [:]
-
-    init(node: JSON) {
-        self.node = node
-        allocatable = [:]
-        for (name, text) in node["status"]?["allocatable"]?.strings ?? [:] { allocatable[name] = Quantity(text) }
-    }
-}
-
 enum PlacementDecision: Sendable, Equatable {
-    case bind(node: String)
+    /// `volumes`: claims to bind first, and the volume, or none where one is to be made.
+    case bind(node: String, volumes: [String: String?] = [:])
     /// Upstream's sentence.
     case impossible(message: String)
+    /// Would fit on the node without `victims` (their keys, the least important last).
+    case preempt(node: String, victims: [String], message: String)
 }
 
 struct Placement: Sendable {
-    private(set) var nodes: [String: NodeState] = [:]
-    /// Node and amounts by pod, for pods that are bound or about to be.
-    private var placed: [String: (node: String, amounts: [String: Quantity])] = [:]
+    private(set) var nodes: [String: NodeFacts] = [:]
+    /// Pods that are bound or about to be: their nodes, by key.
+    private var placed: [String: String] = [:]
+    /// Pods on nodes that are not known (yet).
+    private var homeless: [String: PodFacts] = [:]
+    /// Pods that count on a node where others have to go first, by key.
+    private(set) var nominated: [String: PodFacts] = [:]
+    /// Labels of namespaces, where some pod's affinity asks for them.
+    var namespaceLabels: [String: [String: String]] = [:]
+    /// Placed pods with terms of affinity, so that others need not look at all pods.
+    private(set) var selective: Set<String> = []
 
     mutating func set(node: JSON) {
-        var state = NodeState(node: node)
-        state.used = nodes[node.metaName]?.used ?? used(on: node.metaName)
-        nodes[node.metaName] = state
+        var fresh = NodeFacts(node)
+        for pod in nodes[fresh.name]?.pods.values ?? [:].values { fresh.add(pod) }
+        for (key, pod) in homeless where pod.nodeName == fresh.name {
+            fresh.add(pod)
+            homeless[key] = nil
+        }
+        nodes[fresh.name] = fresh
     }
 
-    mutating func remove(node: String) { nodes[node] = nil }
+    mutating func remove(node name: String) {
+        guard let gone = nodes.removeValue(forKey: name) else { return }
+        for (key, pod) in gone.pods { homeless[key] = pod }
+    }
 
     /// Counts `pod` on its node.
     mutating func set(pod: JSON) {
         if PodUse.hasEnded(pod) { return remove(pod: pod.objectKey) }
         guard let node = pod["spec"]?["nodeName"]?.string, !node.isEmpty else { return }
-        assume(pod, on: node)
+        assume(PodFacts(pod), on: node)
     }
 
-    mutating func assume(_ pod: JSON, on node: String) {
-        remove(pod: pod.objectKey)
-        let amounts = PodUse.requests(pod)
-        placed[pod.objectKey] = (node, amounts)
-        for (name, amount) in amounts {
-            let sum = (nodes[node]?.used[name] ?? .zero) + amount
-            nodes[node]?.used[name] = sum
+    mutating func assume(_ pod: JSON, on node: String) { assume(PodFacts(pod), on: node) }
+
+    mutating func assume(_ pod: PodFacts, on node: String) {
+        remove(pod: pod.key)
+        nominated[pod.key] = nil
+        placed[pod.key] = node
+        if !pod.antiAffinity.isEmpty || !pod.affinity.isEmpty || !pod.preferredPods.isEmpty || !pod.unwantedPods.isEmpty {
+            selective.insert(pod.key)
         }
+        if nodes[node] != nil { nodes[node]?.add(pod) } else { homeless[pod.key] = pod }
     }
 
     mutating func remove(pod key: String) {
-        guard let (node, amounts) = placed.removeValue(forKey: key) else { return }
-        for (name, amount) in amounts {
-            let sum = (nodes[node]?.used[name] ?? .zero) - amount
-            nodes[node]?.used[name] = sum
-        }
+        nominated[key] = nil
+        selective.remove(key)
+        homeless[key] = nil
+        guard let node = placed.removeValue(forKey: key) else { return }
+        nodes[node]?.remove(key)
     }
 
     func isPlaced(_ key: String) -> Bool { placed[key] != nil }
 
-    private func used(on node: String) -> [String: Quantity] {
-        var sum: [String: Quantity] = [:]
-        for entry in placed.values where entry.node == node {
-            for (name, amount) in entry.amounts { sum[name] = (sum[name] ?? .zero) + amount }
-        }
-        return sum
+    func place(of key: String) -> (node: NodeFacts, pod: PodFacts)? {
+        guard let name = placed[key], let node = nodes[name], let pod = node.pods[key] else { return nil }
+        return (node, pod)
     }
 
-    func decide(_ pod: JSON) -> PlacementDecision {
+    /// Keeps the place of a pod for which others go.
+    mutating func nominate(_ pod: PodFacts, node: String) { nominated[pod.key] = PodFacts(nominating: pod, node) }
+    mutating func forgetNomination(_ key: String) { nominated[key] = nil }
+
+    func decide(_ pod: JSON) -> PlacementDecision { decide(PodFacts(pod)) }
+
+    func decide(
+        _ pod: PodFacts, claims: [ClaimFacts] = [], budgets: [BudgetFacts] = []
+    ) -> PlacementDecision {
         if nodes.isEmpty { return .impossible(message: "no nodes available to schedule pods") }
-        let requests = PodUse.requests(pod)
-        var best: (name: String, score: Double)?
+        let volumes = VolumeDecision(claims: claims)
+        if let refusal = volumes.refusalEverywhere {
+            let unhelpful = Refusal.sentence(nodes: nodes.count, [Refusal.unhelpful: nodes.count])
+            return .impossible(message: "0/\(nodes.count) nodes are available: \(refusal). preemption: \(unhelpful)")
+        }
+        let around = Neighbourhood(of: pod, in: self)
+        var fitting: [NodeFacts] = []
+        var refusals: [String: Refusal] = [:]
+        for (name, node) in nodes {
+            if let refusal = refusal(of: pod, by: withNominated(node, for: pod), volumes, around) {
+                refusals[name] = refusal
+            } else {
+                fitting.append(node)
+            }
+        }
+        if let best = best(of: fitting, for: pod, around) {
+            guard case .success(let chosen) = volumes.choice(for: best) else { return .bind(node: best.name) }
+            return .bind(node: best.name, volumes: chosen)
+        }
         var reasons: [String: Int] = [:]
-        var helpless = 0
-        for (name, state) in nodes {
-            let refusal = refuses(pod, requests, state)
-            guard refusal.reasons.isEmpty else {
-                for reason in refusal.reasons { reasons[reason, default: 0] += 1 }
-                if refusal.isFinal { helpless += 1 }
-                continue
-            }
-            let score = score(pod, requests, state)
-            if best == nil || score > best?.score ?? 0 || (score == best?.score && name < best?.name ?? "") { best = (name, score) }
-        }
-        if let best { return .bind(node: best.name) }
-        return .impossible(message: message(reasons, helpless: helpless))
+        for refusal in refusals.values { for reason in refusal.reasons { reasons[reason, default: 0] += 1 } }
+        let sentence = Refusal.sentence(nodes: nodes.count, reasons)
+        return preemption(for: pod, volumes, refusals, budgets, sentence)
     }
 
-    /// The least used node wins; one that would rather not have the pod comes last.
-    private func score(_ pod: JSON, _ requests: [String: Quantity], _ state: NodeState) -> Double {
-        var free = 0.0
-        for name in ["cpu", "memory", "pods"] {
-            guard let total = state.allocatable[name], !total.isZero else { continue }
-            let used = (state.used[name] ?? .zero) + (requests[name] ?? .zero)
-            free += 1 - Double(used.milliValue) / Double(total.milliValue)
+    /// The node with the pods that wait for a place on it, where they are as important.
+    func withNominated(_ node: NodeFacts, for pod: PodFacts) -> NodeFacts {
+        guard !nominated.isEmpty else { return node }
+        var node = node
+        for other in nominated.values where other.nominatedNode == node.name && other.key != pod.key && other.priority >= pod.priority {
+            node.add(other)
         }
-        let unwelcome = Taints.untolerated(by: pod, of: state.node, effects: ["PreferNoSchedule"]) != nil
-        return free - (unwelcome ? 10 : 0)
+        return node
     }
 
-    private func refuses(_ pod: JSON, _ requests: [String: Quantity], _ state: NodeState) -> (reasons: [String], isFinal: Bool) {
-        let spec = pod["spec"] ?? .null
-        if state.node["spec"]?["unschedulable"] == true,
-            !Taints.tolerates(pod, ["key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"])
-        {
-            return (["node(s) were unschedulable"], true)
+    func refusal(of pod: PodFacts, by node: NodeFacts, _ volumes: VolumeDecision, _ around: Neighbourhood) -> Refusal? {
+        if let named = around.namedNodes, !named.contains(node.name) { return .notAmongNamed }
+        if node.isUnschedulable, !pod.tolerates(NodeFacts.unschedulableTaint) { return .unschedulable }
+        if !pod.nodeName.isEmpty, pod.nodeName != node.name { return .notNamed }
+        if let taint = node.untolerated(by: pod, effects: NodeFacts.refusingEffects) {
+            return .taint(taint["key"]?.string ?? "", taint["value"]?.string ?? "")
         }
-        if let taint = Taints.untolerated(by: pod, of: state.node, effects: ["NoSchedule", "NoExecute"]) {
-            return (["node(s) had untolerated taint {\(taint["key"]?.string ?? ""): \(taint["value"]?.string ?? "")}"], true)
+        if !pod.isWanted(by: node) { return .affinity }
+        if !pod.ports.isEmpty {
+            let taken = node.pods.values.lazy.flatMap(\.ports)
+            if pod.ports.contains(where: { wanted in taken.contains { $0.conflicts(with: wanted) } }) { return .ports }
         }
-        let labels = state.node.metaLabels
-        let selects = (spec["nodeSelector"]?.strings ?? [:]).allSatisfy { labels[$0.key] == $0.value }
-        guard selects, Affinity.allows(spec, labels: labels, name: state.node.metaName) else {
-            return (["node(s) didn't match Pod's node affinity/selector"], true)
-        }
+        if let refusal = shortage(of: pod, on: node) { return refusal }
+        if case .failure(let refusal) = volumes.choice(for: node) { return refusal }
+        return around.refusal(by: node, of: pod)
+    }
+
+    private func shortage(of pod: PodFacts, on node: NodeFacts) -> Refusal? {
         var reasons: [String] = []
-        for (name, amount) in requests.sorted(by: { $0.key < $1.key }) where !amount.isZero {
-            let total = state.allocatable[name] ?? (name.hasPrefix("lectern.dev/") ? amount + amount + (state.used[name] ?? .zero) : .zero)
-            if (state.used[name] ?? .zero) + amount > total { reasons.append(name == "pods" ? "Too many pods" : "Insufficient \(name)") }
+        for (name, amount) in pod.requests.sorted(by: { $0.key < $1.key }) where amount > 0 {
+            let used = node.used[name] ?? 0
+            // The host counts these itself; a node that does not know them has them without limit.
+            let total = node.allocatable[name] ?? (name.hasPrefix("lectern.dev/") ? .max : 0)
+            guard amount > total - used else { continue }
+            if name == "pods" { reasons.insert("Too many pods", at: 0) } else { reasons.append("Insufficient \(name)") }
         }
-        return (reasons, false)
-    }
-
-    private func message(_ reasons: [String: Int], helpless: Int) -> String {
-        let count = nodes.count
-        let texts = reasons.map { "\($0.value) \($0.key)" }.sorted()
-        var preemption: [String] = []
-        if count > helpless { preemption.append("\(count - helpless) No preemption victims found for incoming pod") }
-        if helpless > 0 { preemption.append("\(helpless) Preemption is not helpful for scheduling") }
-        return "0/\(count) nodes are available: \(texts.joined(separator: ", ")). "
-            + "preemption: 0/\(count) nodes are available: \(preemption.joined(separator: ", "))."
+        return reasons.isEmpty ? nil : Refusal(reasons: reasons)
     }
 }
 
-enum Taints {
-    static func untolerated(by pod: JSON, of node: JSON, effects: [String]) -> JSON? {
-        node["spec"]?["taints"]?.array?.first { taint in effects.contains(taint["effect"]?.string ?? "") && !tolerates(pod, taint) }
-    }
-
-    static func tolerates(_ pod: JSON, _ taint: JSON) -> Bool {
-        (pod["spec"]?["tolerations"]?.array ?? []).contains { toleration in
-            if let effect = toleration["effect"]?.string, !effect.isEmpty, effect != taint["effect"]?.string { return false }
-            let key = toleration["key"]?.string ?? ""
-            if !key.isEmpty, key != taint["key"]?.string { return false }
-            switch toleration["operator"]?.string ?? "Equal" {
-            case "Exists": return true
-            case "Equal", "": return !key.isEmpty && (toleration["value"]?.string ?? "") == (taint["value"]?.string ?? "")
-            default: return false
-            }
-        }
-    }
-}
-
-enum Affinity {
-    /// Whether one of the required node terms, if there are any, holds.
-    static func allows(_ spec: JSON, labels: [String: String], name: String) -> Bool {
-        let terms = spec[path: ["affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"]]?.array
-        guard let terms else { return true }
-        return terms.contains { term in
-            let onLabels = term["matchExpressions"]?.array ?? []
-            let onFields = term["matchFields"]?.array ?? []
-            guard !onLabels.isEmpty || !onFields.isEmpty else { return false }
-            return holds(onLabels, labels) && holds(onFields, ["metadata.name": name])
-        }
-    }
-
-    private static func holds(_ expressions: [JSON], _ values: [String: String]) -> Bool {
-        guard let selector = try? LabelSelector(structured: ["matchExpressions": .array(expressions)]) else { return false }
-        return selector.matches(values)
+extension PodFacts {
+    /// The same pod, waiting for a place on the node.
+    init(nominating pod: PodFacts, _ node: String) {
+        self = pod
+        nominatedNode = node
     }
 }

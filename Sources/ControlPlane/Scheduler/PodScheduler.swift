@@ -1,7 +1,8 @@
 // Gives each new pod a node: watches pods and nodes, decides in memory, binds through the API.
 //
-// May touch: the API only. Caller: the program. A pod is decided the moment its event arrives; pods that fit nowhere are
-// tried again when a node changes or another pod goes.
+// May touch: the API only. Caller: the program. Decisions are made one after the other, each counting on those before it;
+// what follows from them (binding, making room, saying why not) is done beside them, `actionLimit` at a time. A pod that
+// fits nowhere is tried again when something changes that may help it.
 package import ClusterClient
 internal import ClusterModel
 package import Essentials
@@ -11,39 +12,52 @@ internal import Synchronization
 package final class PodScheduler: Sendable {
     /// The scheduler that pods name when they name none.
     package static let name = "default-scheduler"
-    /// Pause before pods whose binding failed are tried again, in milliseconds.
-    static let retryMilliseconds = 500
+    /// Bindings and other requests under way at once.
+    static let actionLimit = 16
 
-    private struct State {
+    struct State {
         var placement = Placement()
-        /// Pods without a node, by key.
-        var waiting: [String: JSON] = [:]
+        var queue = SchedulingQueue()
         /// The last sentence told about a pod that fits nowhere.
         var told: [String: String] = [:]
+        /// What a waiting pod looked like when it was read.
+        var documents: [String: JSON] = [:]
+        var timer: Task<Void, Never>?
+        var timerMoment = Double.infinity
     }
 
-    private let client: ClusterClient
-    private let clock: any WallClock
+    let client: ClusterClient
+    let clock: any WallClock
+    private let names: Set<String>
     private let pods: Informer
     private let nodes: Informer
-    private let events: EventWriter
-    private let state = Mutex(State())
-    private let queue = WorkQueue()
-    private let logger = Logger(label: "scheduler")
+    let storage: StorageView
+    let events: EventWriter
+    let state = Mutex(State())
+    private let bell: AsyncStream<Void>
+    private let ringer: AsyncStream<Void>.Continuation
+    let logger = Logger(label: "scheduler")
 
-    package init(client: ClusterClient, clock: any WallClock = SystemClock()) {
+    /// `names` are the values of `spec.schedulerName` that this scheduler answers to.
+    package init(client: ClusterClient, clock: any WallClock = SystemClock(), names: Set<String> = [PodScheduler.name]) {
         self.client = client
         self.clock = clock
+        self.names = names
         pods = Informer(client: client, resource: .pods)
         nodes = Informer(client: client, resource: .nodes)
-        events = EventWriter(client: client, component: Self.name, clock: clock)
+        storage = StorageView(client: client)
+        events = EventWriter(client: client, component: names.sorted().first ?? Self.name, clock: clock)
+        (bell, ringer) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
+
+    deinit { state.withLock { $0.timer?.cancel() } }
 
     package func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.pods.run() }
             group.addTask { try await self.nodes.run() }
             group.addTask { try await self.events.run() }
+            group.addTask { try await self.storage.run { self.wake { !$0.claims.isEmpty } } }
             await nodes.waitForSync()
             await pods.waitForSync()
             // All that is bound counts before the first decision.
@@ -53,113 +67,187 @@ package final class PodScheduler: Sendable {
             }
             group.addTask { for await change in self.nodes.changes() { self.note(node: change) } }
             group.addTask { for await change in self.pods.changes() { self.note(pod: change) } }
-            group.addTask { try await self.queue.run { try await self.schedule($0) } }
+            group.addTask { try await self.decideAll() }
             try await group.next()
             group.cancelAll()
         }
+        state.withLock { $0.timer?.cancel() }
     }
 
+    // MARK: What changes
+
     private func note(node change: InformerChange) {
-        let keys = state.withLock { state in
+        let isHelpful = state.withLock { state in
             switch change {
             case .added(let node), .modified(let node):
-                let before = state.placement.nodes[node.metaName]?.node
+                let before = state.placement.nodes[node.metaName]
                 state.placement.set(node: node)
                 // A node's sign of life changes nothing for those who wait.
-                if let before, before["spec"] == node["spec"], before["status"]?["allocatable"] == node["status"]?["allocatable"],
-                    before["metadata"]?["labels"] == node["metadata"]?["labels"]
-                {
-                    return [String]()
-                }
-            case .deleted(let node): state.placement.remove(node: node.metaName)
+                guard let before, let after = state.placement.nodes[node.metaName] else { return true }
+                return before.taints != after.taints || before.isUnschedulable != after.isUnschedulable
+                    || before.allocatable != after.allocatable || before.labels != after.labels
+            case .deleted(let node):
+                state.placement.remove(node: node.metaName)
+                return true
             }
-            return Array(state.waiting.keys)
         }
-        for key in keys { queue.add(key) }
+        if isHelpful { wake { _ in true } }
+    }
+
+    /// What waking depends on.
+    private enum Effect {
+        case nothing
+        case queued
+        case placed
+        case freed
     }
 
     private func note(pod change: InformerChange) {
-        let keys: [String] = state.withLock { state in
+        let effect: Effect = state.withLock { state in
             switch change {
             case .added(let pod), .modified(let pod):
                 let key = pod.objectKey
                 if let node = pod["spec"]?["nodeName"]?.string, !node.isEmpty {
-                    state.waiting[key] = nil
-                    state.told[key] = nil
+                    state.forget(key)
                     let had = state.placement.isPlaced(key)
                     state.placement.set(pod: pod)
-                    return had && !state.placement.isPlaced(key) ? Array(state.waiting.keys) : []
+                    let has = state.placement.isPlaced(key)
+                    return had == has ? .nothing : has ? .placed : .freed
                 }
-                guard Self.isOurs(pod) else {
-                    state.waiting[key] = nil
-                    return []
+                guard isOurs(pod) else {
+                    state.forget(key)
+                    state.placement.remove(pod: key)
+                    return .nothing
                 }
-                let isNew = state.waiting.updateValue(pod, forKey: key) == nil
-                return isNew ? [key] : []
+                let before = state.documents.updateValue(pod, forKey: key)
+                let isChanged =
+                    before.map { $0["spec"] != pod["spec"] || $0["metadata"]?["labels"] != pod["metadata"]?["labels"] } ?? true
+                if before == nil || isChanged || before?["status"]?["nominatedNodeName"] != pod["status"]?["nominatedNodeName"] {
+                    let facts = PodFacts(pod)
+                    if !facts.nominatedNode.isEmpty, !state.placement.isPlaced(key) {
+                        state.placement.nominate(facts, node: facts.nominatedNode)
+                    }
+                    state.queue.set(facts, isChanged: isChanged && before != nil)
+                }
+                return .queued
             case .deleted(let pod):
-                state.waiting[pod.objectKey] = nil
-                state.told[pod.objectKey] = nil
-                let had = state.placement.isPlaced(pod.objectKey)
-                state.placement.remove(pod: pod.objectKey)
-                return had ? Array(state.waiting.keys) : []
+                let key = pod.objectKey
+                state.forget(key)
+                let had = state.placement.isPlaced(key) || state.placement.nominated[key] != nil
+                state.placement.remove(pod: key)
+                return had ? .freed : .nothing
             }
         }
-        for key in keys { queue.add(key) }
-    }
-
-    private static func isOurs(_ pod: JSON) -> Bool {
-        !pod.isBeingDeleted && !PodUse.hasEnded(pod) && (pod["spec"]?["schedulerName"]?.string ?? name) == name
-            && (pod["spec"]?["schedulingGates"]?.array?.isEmpty ?? true)
-    }
-
-    private func schedule(_ key: String) async throws {
-        let decided: (pod: JSON, decision: PlacementDecision)? = state.withLock { state in
-            guard let pod = state.waiting[key] else { return nil }
-            let decision = state.placement.decide(pod)
-            if case .bind(let node) = decision { state.placement.assume(pod, on: node) }
-            return (pod, decision)
-        }
-        guard let (pod, decision) = decided else { return }
-        switch decision {
-        case .bind(let node): try await bind(pod, to: node, key)
-        case .impossible(let message): try await tell(pod, message, key)
+        switch effect {
+        case .nothing: break
+        case .queued: ringer.yield()
+        case .freed: wake { _ in true }
+        case .placed: wake { !$0.affinity.isEmpty || $0.spread.contains(where: \.isHard) }
         }
     }
 
-    private func bind(_ pod: JSON, to node: String, _ key: String) async throws {
-        let binding: JSON = [
-            "apiVersion": "v1", "kind": "Binding",
-            "metadata": ["name": JSON(pod.metaName), "namespace": JSON(pod.metaNamespace), "uid": JSON(pod.metaUID)],
-            "target": ["apiVersion": "v1", "kind": "Node", "name": JSON(node)],
-        ]
+    func wake(where isHelped: (PodFacts) -> Bool) {
+        state.withLock { $0.queue.wakeAll(now: monotonicSeconds(), where: isHelped) }
+        ringer.yield()
+    }
+
+    private func isOurs(_ pod: JSON) -> Bool {
+        guard !pod.isBeingDeleted, !PodUse.hasEnded(pod), names.contains(pod["spec"]?["schedulerName"]?.string ?? Self.name) else {
+            return false
+        }
+        return pod["spec"]?["schedulingGates"]?.array?.isEmpty ?? true
+    }
+
+    // MARK: Deciding
+
+    private func decideAll() async throws {
+        var bell = bell.makeAsyncIterator()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            var underWay = 0
+            while !Task.isCancelled {
+                let now = monotonicSeconds()
+                guard let pod = state.withLock({ $0.queue.take(now: now) }) else {
+                    setTimer()
+                    guard await bell.next() != nil else { break }
+                    continue
+                }
+                let action = await decide(pod)
+                if underWay >= Self.actionLimit {
+                    try await group.next()
+                    underWay -= 1
+                }
+                underWay += 1
+                group.addTask { await self.perform(action, for: pod) }
+            }
+            group.cancelAll()
+        }
+        try Task.checkCancellation()
+    }
+
+    /// Rings when the first pause ends.
+    private func setTimer() {
+        let ringer = ringer
+        state.withLock { state in
+            let moment = state.queue.nextMoment() ?? .infinity
+            guard moment != state.timerMoment else { return }
+            state.timer?.cancel()
+            state.timer = nil
+            state.timerMoment = moment
+            guard moment < .infinity else { return }
+            state.timer = Task {
+                do { try await Task.sleep(for: .seconds(max(0, moment - monotonicSeconds()))) } catch { return }
+                ringer.yield()
+            }
+        }
+    }
+
+    private func decide(_ pod: PodFacts) async -> Action {
         do throws(ClusterProblem) {
-            try await client.post(.pods, namespace: pod.metaNamespace, name: pod.metaName, subresource: "binding", binding)
-            _ = state.withLock { $0.waiting.removeValue(forKey: key) }
-            events.record("Normal", "Scheduled", "Successfully assigned \(key) to \(node)", about: pod)
+            var claims: [ClaimFacts] = []
+            if !pod.claims.isEmpty { claims = await storage.claims(of: pod) }
+            if Neighbourhood.asksForNamespaces(pod) { try await readNamespaces() }
+            let decision = state.withLock { state in
+                let decision = state.placement.decide(pod, claims: claims)
+                if case .bind(let node, _) = decision { state.placement.assume(pod, on: node) }
+                return decision
+            }
+            guard case .preempt = decision else { return .decided(decision) }
+            // Only now is it worth asking for budgets; a host's API has none.
+            var budgets: [BudgetFacts] = []
+            do throws(ClusterProblem) {
+                budgets = try await client.list(.podDisruptionBudgets).items.compactMap(BudgetFacts.init)
+            } catch {
+                if !error.isNotFound { throw error }
+            }
+            return .decided(
+                state.withLock { state in
+                    let decision = state.placement.decide(pod, claims: claims, budgets: budgets)
+                    switch decision {
+                    case .bind(let node, _): state.placement.assume(pod, on: node)
+                    case .preempt(let node, _, _): state.placement.nominate(pod, node: node)
+                    case .impossible: break
+                    }
+                    return decision
+                })
         } catch {
-            state.withLock { $0.placement.remove(pod: key) }
-            // Gone or bound by someone else: the watch tells the rest.
-            if error.isNotFound || error.isConflict { return }
-            throw error
+            return .failed(error)
         }
     }
 
-    /// Says once why a pod waits, in its status and as an event.
-    private func tell(_ pod: JSON, _ message: String, _ key: String) async throws {
-        let isNews = state.withLock { $0.told.updateValue(message, forKey: key) != message }
-        guard isNews else { return }
-        let now = JSON(clock.now().rfc3339)
-        let condition: JSON = [
-            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": JSON(message), "lastProbeTime": .null,
-            "lastTransitionTime": now,
-        ]
-        do throws(ClusterProblem) {
-            _ = try await client.patch(
-                .pods, namespace: pod.metaNamespace, name: pod.metaName, .strategic, ["status": ["conditions": [condition]]],
-                subresource: "status")
-            events.record("Warning", "FailedScheduling", message, about: pod)
-        } catch {
-            if !error.isNotFound { throw error }
+    /// Namespaces are seldom asked for, so they are not watched.
+    private func readNamespaces() async throws(ClusterProblem) {
+        let namespaces = try await client.list(.namespaces).items
+        state.withLock { state in
+            state.placement.namespaceLabels = Dictionary(
+                namespaces.map { ($0.metaName, $0.metaLabels) }, uniquingKeysWith: { first, _ in first })
         }
+    }
+}
+
+extension PodScheduler.State {
+    mutating func forget(_ key: String) {
+        queue.remove(key)
+        told[key] = nil
+        documents[key] = nil
     }
 }
