@@ -5,6 +5,10 @@ package import Essentials
 package struct AdmissionRefusal: Sendable, Equatable {
     package var reason: String
     package var message: String
+    package init(reason: String, message: String) {
+        self.reason = reason
+        self.message = message
+    }
 }
 
 package enum PodAdmission {

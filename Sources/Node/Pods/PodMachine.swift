@@ -36,7 +36,9 @@ package struct PodMachine: Sendable {
         package var until: Double
     }
 
-    package static let sandboxRetrySeconds = 2.0
+    /// The first wait for volumes or a sandbox that could not be had; then twice as long, up to the limit.
+    package static let sandboxRetrySeconds = 1.0
+    package static let sandboxRetryLimitSeconds = 60.0
     package static let configRetrySeconds = 8.0
     /// After a failed pull the status says ErrImagePull for so long, then ImagePullBackOff.
     package static let pullErrorSeconds = 3.0
@@ -54,6 +56,7 @@ package struct PodMachine: Sendable {
     var startSeconds: Double?
     var earlyExits: [String: (exit: ContainerExit, message: String)] = [:]
     var wantsLogsRemoved = false
+    private var retries = 0
 
     package init(pod: JSON, now: Moment) {
         self.pod = pod
@@ -88,17 +91,20 @@ package struct PodMachine: Sendable {
             end(Ending(isVanished: true, until: now.seconds + Double(min(graceSeconds, 30))), now: now)
         case .adopted(let found, let status): return adopt(found, status, now: now)
         case .prepared:
-            if sandbox == .preparing { sandbox = .retrying(at: 0, isPrepared: true) }
+            guard sandbox == .preparing else { return [] }
+            sandbox = .retrying(at: 0, isPrepared: true)
+            retries = 0
         case .notPrepared(let reason, let message):
             guard sandbox == .preparing else { return [] }
-            sandbox = .retrying(at: now.seconds + Self.sandboxRetrySeconds, isPrepared: false)
+            sandbox = .retrying(at: now.seconds + nextRetry(), isPrepared: false)
             return [.tell(.warning(reason, message))]
         case .sandboxStarted(let addresses):
             self.addresses = addresses
             if sandbox == .starting { sandbox = .up }
+            retries = 0
         case .sandboxRefused(let reason, let message):
             guard sandbox == .starting else { return [] }
-            sandbox = .retrying(at: now.seconds + Self.sandboxRetrySeconds, isPrepared: true)
+            sandbox = .retrying(at: now.seconds + nextRetry(), isPrepared: true)
             return [.tell(.warning(reason, message))]
         case .started(let container, let attempt, let id, let image):
             return started(container, attempt, id: id, image: image, now: now)
@@ -118,9 +124,21 @@ package struct PodMachine: Sendable {
             end(Ending(reason: reason, message: "Pod was rejected: " + message, until: now.seconds), now: now)
             sandbox = .removed
             return [.tell(.warning(reason, message))]
+        case .again:
+            if case .retrying(_, let isPrepared) = sandbox { sandbox = .retrying(at: now.seconds, isPrepared: isPrepared) }
+            for (name, record) in records {
+                if case .backingOff = record.phase, record.waitReason == "CreateContainerConfigError" {
+                    records[name]?.phase = .backingOff(until: now.seconds)
+                }
+            }
         case .tick: break
         }
         return []
+    }
+
+    private mutating func nextRetry() -> Double {
+        defer { retries = min(retries + 1, 10) }
+        return min(Self.sandboxRetrySeconds * Double(1 << retries), Self.sandboxRetryLimitSeconds)
     }
 
     private mutating func observe(_ new: JSON, now: Moment) -> [PodAction] {

@@ -49,6 +49,8 @@ package enum PodEvent: Sendable {
     case evicted(reason: String, message: String)
     /// Not to be run here at all.
     case rejected(reason: String, message: String)
+    /// What it waits for may have come: try now.
+    case again
     case tick
 }
 
@@ -61,8 +63,6 @@ package enum PodAction: Sendable, Equatable {
     case signal(container: String, Int32)
     /// Frees what an ended container left.
     case discard(container: String, attempt: Int, keepLog: Bool)
-    /// Changes the limits of a running container.
-    case resize(container: String)
     /// Kills what is left, frees network and volumes. With `logs`, its logs too.
     case remove(logs: Bool)
     /// The object may go from the API.

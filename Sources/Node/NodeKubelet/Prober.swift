@@ -1,0 +1,160 @@
+// Asks containers how they are, and runs their hooks: by command, HTTP, TCP or gRPC, with upstream's words for failures.
+internal import ClusterModel
+internal import Essentials
+internal import Kernel
+internal import Pods
+internal import Web
+
+struct Prober: Sendable {
+    /// Output of a command that a message shows.
+    static let outputLimitBytes = 10 << 10
+    /// Body of an HTTP answer that a message shows.
+    static let bodyLimitBytes = 10 << 10
+
+    let runtime: any PodRuntime
+    let readiness: Readiness
+
+    func ask(_ probe: ProbeSpec, podUID: String, container: String, address: String) async -> ProbeAnswer {
+        let limit = probe.timeoutSeconds
+        switch probe.question {
+        case .exec(let command):
+            let result = await execute(command, podUID: podUID, container: container, seconds: limit)
+            switch result {
+            case .ended(0, _): return .success
+            case .ended(_, let output): return .failure(output)
+            case .timedOut:
+                return .failure("command timed out: \"\(command.joined(separator: " "))\" timed out after \(Self.span(limit))")
+            case .refused(let why): return .failure(why)
+            }
+        case .tcp(let host, let port):
+            let place = "\(host.isEmpty ? address : host):\(port)"
+            return await connect(host.isEmpty ? address : host, port, seconds: limit).map { .failure("dial tcp \(place): \($0)") }
+                ?? .success
+        case .http(let scheme, let host, let port, let path, let headers):
+            return await get(scheme, host.isEmpty ? address : host, port, path, headers, seconds: limit)
+        case .grpc(let port, let service):
+            let socket = try? LinuxKernel().connect(address: address, port: port)
+            guard let socket else {
+                return .failure("timeout: failed to connect service \"\(address):\(port)\" within \(Self.span(limit))")
+            }
+            let check = GRPCHealth(readiness: readiness, socket: socket, authority: "\(address):\(port)", service: service)
+            return await withTimeout(limit) { await check.ask() }
+                ?? .failure(
+                    "timeout: failed to connect service \"\(address):\(port)\" within \(Self.span(limit)): context deadline exceeded")
+        }
+    }
+
+    /// Runs a hook; the answer is empty where it went well.
+    func run(
+        hook: JSON, spec: ContainerSpec, podUID: String, address: String, seconds: Double
+    ) async -> String {
+        if let exec = hook["exec"] {
+            let command = (exec["command"]?.array ?? []).compactMap(\.string)
+            switch await execute(command, podUID: podUID, container: spec.name, seconds: seconds) {
+            case .ended(0, _): return ""
+            case .ended(let code, let output): return "command exited with \(code): \(output)"
+            case .timedOut: return "command timed out"
+            case .refused(let why): return why
+            }
+        }
+        if let pause = hook["sleep"]?["seconds"]?.int {
+            try? await Task.sleep(for: .seconds(min(Double(pause), seconds)))
+            return ""
+        }
+        if let get = hook["httpGet"] {
+            guard let port = ProbeSpec.port(get["port"], spec.json["ports"]?.array ?? []) else { return "no such port" }
+            let host = get["host"]?.string ?? ""
+            let path = get["path"]?.string ?? "/"
+            let answer = await self.get(
+                (get["scheme"]?.string ?? "HTTP").lowercased(), host.isEmpty ? address : host, port,
+                path.hasPrefix("/") ? path : "/" + path,
+                (get["httpHeaders"]?.array ?? []).map { [$0["name"]?.string ?? "", $0["value"]?.string ?? ""] }, seconds: seconds)
+            if case .failure(let why) = answer { return why }
+        }
+        return ""
+    }
+
+    enum Outcome: Sendable {
+        case ended(Int, String)
+        case timedOut
+        case refused(String)
+    }
+
+    func execute(_ command: [String], podUID: String, container: String, seconds: Double) async -> Outcome {
+        let streams: any ContainerStreams
+        do throws(PodRuntimeProblem) {
+            streams = try await runtime.exec(podUID: podUID, container: container, command: command, terminal: false, stdin: false)
+        } catch { return .refused(error.message) }
+        let result = await withTimeout(seconds) { () -> Outcome in
+            var output: [UInt8] = []
+            for await (_, bytes) in streams.output where output.count < Self.outputLimitBytes { output += bytes }
+            return .ended(await streams.exitCode(), String(decoding: output.prefix(Self.outputLimitBytes), as: UTF8.self))
+        }
+        await streams.close()
+        return result ?? .timedOut
+    }
+
+    /// `nil` where the connection is made.
+    private func connect(_ address: String, _ port: UInt16, seconds: Double) async -> String? {
+        let kernel = LinuxKernel()
+        let socket: OwnedDescriptor
+        do throws(KernelProblem) { socket = try kernel.connect(address: address, port: port) } catch {
+            return "connect: \(Errno.text(error.code).lowercased())"
+        }
+        let readiness = readiness
+        guard await withTimeout(seconds, { await readiness.wait(for: socket, writable: true) }) == true else { return "i/o timeout" }
+        let code = kernel.connectError(socket)
+        return code == 0 ? nil : "connect: \(Errno.text(code).lowercased())"
+    }
+
+    private func get(_ scheme: String, _ host: String, _ port: UInt16, _ path: String, _ headers: [[String]], seconds: Double) async
+        -> ProbeAnswer
+    {
+        let url = "\(scheme)://\(host):\(port)\(path)"
+        // A connection that is refused has words of its own.
+        if let problem = await connect(host, port, seconds: seconds) {
+            return .failure(
+                problem == "i/o timeout"
+                    ? "Get \"\(url)\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+                    : "Get \"\(url)\": dial tcp \(host):\(port): \(problem)")
+        }
+        var options = HTTPClientOptions()
+        options.insecure = true
+        options.timeoutSeconds = max(0.1, seconds)
+        var fields = HTTPHeaders([("user-agent", "kube-probe/1.32"), ("accept", "*/*")])
+        for header in headers where header.count == 2 { fields[header[0]] = header[1] }
+        let client = HTTPClient(options: options)
+        let request = fields
+        let answer = await withTimeout(seconds) { () -> ProbeAnswer in
+            do throws(WebProblem) {
+                let response = try await client.request("GET", url, headers: request)
+                guard (200..<400).contains(response.status) else {
+                    return .failure("HTTP probe failed with statuscode: \(response.status)")
+                }
+                return .success
+            } catch {
+                if case .timedOut = error {
+                    return .failure("Get \"\(url)\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+                }
+                return .failure("Get \"\(url)\": \(error.cause ?? error.message)")
+            }
+        }
+        return answer ?? .failure("Get \"\(url)\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+    }
+
+    static func span(_ seconds: Double) -> String { PodMachine.span(seconds) }
+}
+
+/// `nil` where the body takes longer; it is cancelled then.
+func withTimeout<Value: Sendable>(_ seconds: Double, _ body: @escaping @Sendable () async -> Value) async -> Value? {
+    await withTaskGroup(of: Value?.self) { group in
+        group.addTask { await body() }
+        group.addTask {
+            try? await Task.sleep(for: .seconds(seconds))
+            return nil
+        }
+        let first = await group.next() ?? nil
+        group.cancelAll()
+        return first
+    }
+}

@@ -1,1 +1,0 @@
-// The kubelet of a lab's node.
