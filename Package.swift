@@ -157,7 +157,10 @@ let allTests: [Target] = [
         "StoreServerTests", uses: ["StoreServer", "ClusterStore", "ClusterModel", "Database", "Web", "Crypto", "Kernel", "Essentials"]),
     tests(
         "PodsTests",
-        uses: ["Pods", "PodRuntime", "NodeKubelet", "ClusterClient", "ClusterModel", "Kernel", "Essentials"]),
+        uses: [
+            "Pods", "PodRuntime", "NodeKubelet", "APIServer", "ClusterStore", "ClusterWire", "ClusterClient", "ClusterModel", "Database", "Web",
+            "Crypto", "Kernel", "Essentials",
+        ]),
     tests("PodLiveTests", uses: ["Pods", "PodRuntime", "Containers", "ClusterModel", "Kernel", "Essentials"]),
     tests(
         "LabNetworkTests",

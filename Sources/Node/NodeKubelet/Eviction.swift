@@ -57,8 +57,9 @@ struct Eviction: Sendable {
         let victim = ranked.min { ($0.order, $0.priority, -$0.used) < ($1.order, $1.priority, -$1.used) }
         guard let victim else { return }
         let state = available[resource] ?? (0, 0)
+        let threshold = Quantity(state.limit, format: .binary)
         let message =
-            "The node was low on resource: \(resource). Threshold quantity: \(Quantity(state.limit, format: .binary)), available: \(state.left >> 10)Ki. \(victim.text)"
+            "The node was low on resource: \(resource). Threshold quantity: \(threshold), available: \(state.left >> 10)Ki. \(victim.text)"
         victim.worker.mailbox.send(.evicted(reason: "Evicted", message: message))
     }
 }

@@ -7,7 +7,7 @@ internal import Pods
 internal import Synchronization
 internal import Web
 
-struct KubeletHandler: HTTPHandler {
+struct KubeletHandler: WireHandler {
     let kubelet: NodeKubelet
     private let access: KubeletAccess
 
@@ -16,7 +16,7 @@ struct KubeletHandler: HTTPHandler {
         access = KubeletAccess(settings: kubelet.settings, client: kubelet.world.client)
     }
 
-    func respond(to request: HTTPRequest, body: RequestBody) async -> HTTPResponse {
+    func respond(to request: HTTPRequest, body: [UInt8]) async -> HTTPResponse {
         if let refusal = await access.refusal(of: request) { return refusal }
         let parts = request.path.split(separator: "/").map { percentDecoded($0) }
         switch parts.first {
@@ -33,6 +33,12 @@ struct KubeletHandler: HTTPHandler {
         case "configz": return json(["kubeletconfig": kubelet.settings.configuration])
         default: return .text("404 page not found\n", status: 404)
         }
+    }
+
+    /// exec, attach and port-forward.
+    func upgrade(_ request: HTTPRequest) async -> WireUpgrade? {
+        if let refusal = await access.refusal(of: request) { return .refuse(refusal) }
+        return kubelet.streams.flatMap { $0.upgrade(request, kubelet: kubelet) }
     }
 
     private func json(_ value: JSON) -> HTTPResponse {

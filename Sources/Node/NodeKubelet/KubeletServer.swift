@@ -26,8 +26,8 @@ struct KubeletServer: Sendable {
 
     private func serveHealth() async {
         guard let port = kubelet.settings.healthPort else { return }
-        let configuration = WebServerConfiguration(address: kubelet.settings.healthAddress, port: port)
-        await keep(WebServer(configuration: configuration, handler: HealthHandler()), "health")
+        let configuration = WireServerConfiguration(address: kubelet.settings.healthAddress, port: port)
+        await keep(WireServer(configuration: configuration, handler: HealthHandler()), "health")
     }
 
     private func serve() async {
@@ -35,10 +35,10 @@ struct KubeletServer: Sendable {
         while !Task.isCancelled {
             do {
                 let files = try ServingCertificate(settings: kubelet.settings).files()
-                var configuration = WebServerConfiguration(address: kubelet.settings.address, port: port, tls: files)
+                var configuration = WireServerConfiguration(address: kubelet.settings.address, port: port, tls: files)
                 configuration.limits.idleSeconds = 300
                 let handler = KubeletHandler(kubelet: kubelet)
-                await keep(WebServer(configuration: configuration, handler: handler), "https")
+                await keep(WireServer(configuration: configuration, handler: handler), "https")
                 return
             } catch {
                 log.error("no serving certificate", metadata: ["cause": "\(error)"])
@@ -47,7 +47,7 @@ struct KubeletServer: Sendable {
         }
     }
 
-    private func keep(_ server: WebServer, _ name: String) async {
+    private func keep(_ server: WireServer, _ name: String) async {
         do throws(WebProblem) { _ = try await server.start() } catch {
             log.error("cannot listen", metadata: ["server": "\(name)", "cause": "\(error)"])
             return
@@ -85,8 +85,8 @@ struct ServingCertificate: Sendable {
     }
 }
 
-private struct HealthHandler: HTTPHandler {
-    func respond(to request: HTTPRequest, body: RequestBody) async -> HTTPResponse {
+private struct HealthHandler: WireHandler {
+    func respond(to request: HTTPRequest, body: [UInt8]) async -> HTTPResponse {
         request.path == "/healthz" ? .text("ok") : .text("404 page not found\n", status: 404)
     }
 }

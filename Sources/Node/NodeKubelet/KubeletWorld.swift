@@ -15,6 +15,8 @@ struct KubeletWorld: Sendable {
     let objects: ObjectSource
     let node: NodeKnowledge
     let services: Informer
+    /// Open once the services are known, or have been waited for long enough.
+    let servicesKnown: Gate
     /// Writes out what the API says of mirrors.
     let mirrors: MirrorPods
 
@@ -57,6 +59,30 @@ final class NodeKnowledge: Sendable {
         state.withLock { state in
             defer { state.pressures = pressures }
             return state.pressures != pressures
+        }
+    }
+}
+
+/// Closed, then open for ever.
+final class Gate: Sendable {
+    private let state = Mutex<(isOpen: Bool, waiters: [CheckedContinuation<Void, Never>])>((false, []))
+
+    func open() {
+        let waiters = state.withLock { state in
+            state.isOpen = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    func wait() async {
+        await withCheckedContinuation { continuation in
+            let isOpen = state.withLock { state in
+                if !state.isOpen { state.waiters.append(continuation) }
+                return state.isOpen
+            }
+            if isOpen { continuation.resume() }
         }
     }
 }

@@ -11,14 +11,25 @@ package import Kernel
 internal import Logging
 package import Pods
 internal import Synchronization
+package import Web
+
+/// exec, attach and port-forward: connections that stop being HTTP.
+package protocol KubeletStreams: Sendable {
+    /// `nil` for a path that is none of its own. Who asks is checked already.
+    func upgrade(_ request: HTTPRequest, kubelet: NodeKubelet) -> WireUpgrade?
+}
 
 package final class NodeKubelet: Sendable {
     /// Between looks at tokens, room and certificates, in seconds.
     static let roundSeconds = 60.0
+    /// Pods do not wait longer than this for the list of services.
+    static let servicesSeconds = 5.0
 
     package let settings: KubeletSettings
     let world: KubeletWorld
     let pods: Informer
+    /// Answers the requests that become streams of bytes.
+    let streams: (any KubeletStreams)?
     private let nodes: Informer
     private let reporter: NodeReporter
     private let workers = Mutex<[String: PodWorker]>([:])
@@ -28,17 +39,20 @@ package final class NodeKubelet: Sendable {
     private let jobInput: AsyncStream<@Sendable () async -> Void>.Continuation
     private let log = Logger(label: "kubelet")
 
-    package init(settings: KubeletSettings, client: ClusterClient, runtime: any PodRuntime) throws(KernelProblem) {
+    package init(settings: KubeletSettings, client: ClusterClient, runtime: any PodRuntime, streams: (any KubeletStreams)? = nil)
+        throws(KernelProblem)
+    {
         var settings = settings
         if settings.nodeAddress.isEmpty { settings.nodeAddress = LinuxKernel().mainAddress() ?? "127.0.0.1" }
         self.settings = settings
+        self.streams = streams
         let node = NodeKnowledge(address: settings.nodeAddress)
         node.note(allocatable: NodeFacts(rootFolder: settings.rootFolder).allocatable(settings))
         let events = EventSink(client: client, node: settings.nodeName)
         world = KubeletWorld(
             settings: settings, client: client, runtime: runtime, readiness: try Readiness(), events: events,
             objects: ObjectSource(client: client), node: node, services: Informer(client: client, resource: .services),
-            mirrors: MirrorPods(client: client, node: node))
+            servicesKnown: Gate(), mirrors: MirrorPods(client: client, node: node))
         pods = Informer(client: client, resource: .pods, fieldSelector: "spec.nodeName=\(settings.nodeName)")
         nodes = Informer(client: client, resource: .nodes, fieldSelector: "metadata.name=\(settings.nodeName)")
         reporter = NodeReporter(settings: settings, client: client, node: node, runtime: runtime, events: events)
@@ -57,7 +71,10 @@ package final class NodeKubelet: Sendable {
         let manifests = try settings.manifestFolder.map { try FolderWatch($0, on: world.readiness) }
         let network = try FolderWatch(settings.networkFolder, on: world.readiness)
         let server = KubeletServer(kubelet: self)
-        defer { world.objects.close() }
+        defer {
+            world.objects.close()
+            world.servicesKnown.open()
+        }
         await withDiscardingTaskGroup { group in
             group.addTask { await self.followExits() }
             group.addTask { await self.world.events.run() }
@@ -78,6 +95,10 @@ package final class NodeKubelet: Sendable {
         }
         try Task.checkCancellation()
     }
+
+    /// The uid of the pod, where it runs here.
+    package func podUID(namespace: String, name: String) -> String? { worker(namespace: namespace, name: name)?.uid }
+    package var runtime: any PodRuntime { world.runtime }
 
     func worker(_ uid: String) -> PodWorker? { workers.withLock { $0[uid] } }
     var allWorkers: [PodWorker] { workers.withLock { Array($0.values) } }
@@ -170,6 +191,14 @@ extension NodeKubelet {
             group.addTask { await self.reporter.keepAlive() }
             group.addTask { try? await self.world.services.run() }
             group.addTask { try? await self.nodes.run() }
+            group.addTask {
+                await self.world.services.waitForSync()
+                self.world.servicesKnown.open()
+            }
+            group.addTask {
+                try? await Task.sleep(for: .seconds(Self.servicesSeconds))
+                self.world.servicesKnown.open()
+            }
             group.addTask { try? await self.pods.run() }
             group.addTask {
                 for await change in self.nodes.changes() { if case .deleted = change {} else { self.world.node.note(node: change.object) } }

@@ -72,7 +72,7 @@ extension PodWorker {
 
     private func prepare(_ pod: JSON, _ machine: PodMachine) async {
         // Services come with the API; a static pod may have to start the API first.
-        if !isStatic { await world.services.waitForSync() }
+        if !isStatic { await world.servicesKnown.wait() }
         do throws(PodRuntimeProblem) {
             try await volumes.prepare(pod, world.environment(of: pod, addresses: machine.addresses))
             mailbox.send(.prepared)
@@ -157,11 +157,9 @@ extension PodWorker {
         do throws(PodRuntimeProblem) {
             let image = try await world.runtime.pull(spec.image, secrets: secrets)
             let span = Self.milliseconds(monotonicSeconds() - begun)
-            tell(
-                .normal(
-                    "Pulled",
-                    "Successfully pulled image \"\(spec.image)\" in \(span) (\(span) including waiting). Image size: \(image.sizeBytes) bytes.",
-                    at: path), pod)
+            let size = "Image size: \(image.sizeBytes) bytes."
+            let message = "Successfully pulled image \"\(spec.image)\" in \(span) (\(span) including waiting). \(size)"
+            tell(.normal("Pulled", message, at: path), pod)
             return image
         } catch {
             if error.reason == "InvalidImageName" {

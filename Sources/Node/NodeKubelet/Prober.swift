@@ -85,13 +85,22 @@ struct Prober: Sendable {
         do throws(PodRuntimeProblem) {
             streams = try await runtime.exec(podUID: podUID, container: container, command: command, terminal: false, stdin: false)
         } catch { return .refused(error.message) }
-        let result = await withTimeout(seconds) { () -> Outcome in
-            var output: [UInt8] = []
-            for await (_, bytes) in streams.output where output.count < Self.outputLimitBytes { output += bytes }
-            return .ended(await streams.exitCode(), String(decoding: output.prefix(Self.outputLimitBytes), as: UTF8.self))
+        return await withTaskGroup(of: Outcome.self) { group in
+            group.addTask {
+                var output: [UInt8] = []
+                for await (_, bytes) in streams.output where output.count < Self.outputLimitBytes { output += bytes }
+                return .ended(await streams.exitCode(), String(decoding: output.prefix(Self.outputLimitBytes), as: UTF8.self))
+            }
+            group.addTask {
+                try? await Task.sleep(for: .seconds(seconds))
+                // Closing kills the command, so that waiting for its end comes to an end.
+                await streams.close()
+                return .timedOut
+            }
+            let first = await group.next() ?? .timedOut
+            group.cancelAll()
+            return first
         }
-        await streams.close()
-        return result ?? .timedOut
     }
 
     /// `nil` where the connection is made.

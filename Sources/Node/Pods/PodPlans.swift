@@ -91,9 +91,8 @@ package enum PodPlans {
                 "container has runAsNonRoot and image will run as root (pod: \"\(label)\", container: \(spec.name))")
         }
         if Int(user) == nil {
-            throw PodEnvironment.problem(
-                "container has runAsNonRoot and image has non-numeric user (\(user)), cannot verify user is non-root (pod: \"\(label)\", container: \(spec.name))"
-            )
+            let why = "container has runAsNonRoot and image has non-numeric user (\(user)), cannot verify user is non-root"
+            throw PodEnvironment.problem("\(why) (pod: \"\(label)\", container: \(spec.name))")
         }
     }
 }
