@@ -1,4 +1,5 @@
 // The address by which others reach this machine: that of the way to anywhere, as the kernel would choose it.
+internal import CLinux
 internal import Glibc
 
 package enum NodeAddress {
