@@ -75,7 +75,7 @@ let classroom: [Target] = [
 
 let controlPlane: [Target] = [
     room("ControlPlane", "APIServer", uses: ["ClusterStore", "ClusterModel", "Essentials", collections, logging]),
-    room("ControlPlane", "Controllers", uses: ["ClusterClient", "ClusterModel", "Essentials", logging]),
+    room("ControlPlane", "Controllers", uses: ["ClusterClient", "ClusterModel", "Crypto", "Essentials", logging]),
     room("ControlPlane", "Scheduler", uses: ["ClusterClient", "ClusterModel", "Essentials", logging]),
     room("ControlPlane", "Access", uses: ["ClusterClient", "ClusterModel", "Crypto", "Essentials", logging]),
     room(

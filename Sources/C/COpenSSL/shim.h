@@ -34,3 +34,4 @@ static inline int cc_name(GENERAL_NAMES *names, int index, char *output, int siz
   }
   return 0;
 }
+static inline void cc_free_extensions(STACK_OF(X509_EXTENSION) *list) { sk_X509_EXTENSION_pop_free(list, X509_EXTENSION_free); }

@@ -33,8 +33,20 @@ package struct ClusterControllers: Sendable {
         ControllerEntry("endpoints-controller") { EndpointsController($0) },
         ControllerEntry("endpointslice-controller") { EndpointSliceController($0) },
         ControllerEntry("endpointslice-mirroring-controller") { EndpointSliceMirroring($0) },
+        ControllerEntry("serviceaccount-controller") { ServiceAccountController($0) },
+        ControllerEntry("serviceaccount-token-controller") { TokenSecretController($0) },
+        ControllerEntry("root-ca-certificate-publisher-controller") { RootCertificatePublisher($0) },
+        ControllerEntry("certificatesigningrequest-approving-controller") { SigningApprover($0) },
+        ControllerEntry("certificatesigningrequest-signing-controller") { SigningController($0) },
+        ControllerEntry("bootstrap-signer-controller", isOnByDefault: false) { BootstrapSigner($0) },
+        ControllerEntry("token-cleaner-controller", isOnByDefault: false) { TokenCleaner($0) },
+        ControllerEntry("node-ipam-controller") { NodeAddresses($0) },
+        ControllerEntry("node-lifecycle-controller") { LabNodeLifecycle($0) },
+        ControllerEntry("taint-eviction-controller") { TaintEviction($0) },
     ]
 
+    /// To be set before `run`.
+    package var settings = ControllerSettings()
     private let client: ClusterClient
     private let selection: [String]
     private let clock: any WallClock
@@ -67,8 +79,9 @@ package struct ClusterControllers: Sendable {
     /// Runs until cancelled.
     package func run() async throws {
         let informers = SharedInformers(client: client)
-        let context = ControllerContext(client: client, informers: informers, clock: clock)
-        let controllers = Self.chosen(selection).map { $0.make(context) }
+        var context = ControllerContext(client: client, informers: informers, clock: clock)
+        context.settings = settings
+        let controllers = Self.chosen(selection).map { [context] in $0.make(context) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await informers.run() }
             for controller in controllers { group.addTask { try await controller.run() } }

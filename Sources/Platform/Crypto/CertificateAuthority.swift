@@ -79,6 +79,8 @@ struct CertificateRequest {
     var organizations: [String]
     var alternativeNames: [String]
     var days: Int
+    /// Instead of `days`.
+    var seconds = 0
     var extensions: [(id: Int32, value: String)]
 
     /// `issuer` is `nil` where the certificate signs itself.
@@ -87,7 +89,8 @@ struct CertificateRequest {
         let certificate = Certificate(handle: handle)
         guard X509_set_version(handle, 2) == 1, setSerial(handle),
             X509_gmtime_adj(X509_getm_notBefore(handle), -CertificateAuthority.skewSeconds) != nil,
-            X509_time_adj_ex(X509_getm_notAfter(handle), Int32(days), 0, nil) != nil, X509_set_pubkey(handle, key.handle) == 1
+            X509_time_adj_ex(X509_getm_notAfter(handle), Int32(days + seconds / 86400), seconds % 86400, nil) != nil,
+            X509_set_pubkey(handle, key.handle) == 1
         else { throw .openSSL("certificate") }
         let subject = X509_get_subject_name(handle)
         for organization in organizations { try add(organization, NID_organizationName, to: subject) }

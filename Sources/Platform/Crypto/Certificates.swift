@@ -58,6 +58,9 @@ package final class PrivateKey: @unchecked Sendable {
         handle = key
     }
 
+    /// Takes ownership of a key, which may be the public half only: enough to be named in a certificate.
+    init(handle: OpaquePointer) { self.handle = handle }
+
     deinit { EVP_PKEY_free(handle) }
 
     /// PKCS #8.

@@ -3,6 +3,7 @@ internal import ClusterClient
 internal import ClusterModel
 internal import ClusterWire
 internal import Controllers
+internal import Crypto
 internal import Essentials
 internal import Glibc
 internal import Kernel
@@ -24,23 +25,45 @@ enum ControllerManagerComponent: Component {
             let client = ClusterClient(transport: transport, user: UserInfo(name: "system:kube-controller-manager"))
             let health = try await HealthServer.start(flags, defaultPort: 10257)
             await ServerWait.untilReady(client)
+            var controllers = ClusterControllers(client: client, selection: selection)
+            controllers.settings = try settings(flags)
+            let chosen = controllers
             if flags.isOn("leader-elect", default: true) {
                 let election = LeaderElection(client: client, name: name, host: Machine.hostName)
                 try await election.acquire()
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { try await election.hold() }
-                    group.addTask { try await ClusterControllers(client: client, selection: selection).run() }
+                    group.addTask { try await chosen.run() }
                     try await group.next()
                     group.cancelAll()
                 }
             } else {
-                try await ClusterControllers(client: client, selection: selection).run()
+                try await chosen.run()
             }
             await health.stop()
         } catch {
             Flags.printError("\(name): \(error)\n")
         }
         return 1
+    }
+}
+
+extension ControllerManagerComponent {
+    /// What the flags say about the cluster; files that are missing are told of, and what needs them stays off.
+    private static func settings(_ flags: Flags) throws -> ControllerSettings {
+        let kernel = LinuxKernel()
+        func text(_ flag: String) throws -> String? { try flags.value(flag).map { try kernel.readText($0) } }
+        var settings = ControllerSettings()
+        settings.rootCertificate = try text("root-ca-file")
+        if let certificate = try text("cluster-signing-cert-file"), let key = try text("cluster-signing-key-file") {
+            settings.signingAuthority = try CertificateAuthority(certificatePEM: certificate, keyPEM: key)
+        }
+        if let key = try text("service-account-private-key-file") { settings.tokenKey = try PrivateKey(pem: key) }
+        if flags.isOn("allocate-node-cidrs") {
+            settings.podNetwork = flags.value("cluster-cidr")
+            settings.podNetworkBits = flags.value("node-cidr-mask-size").flatMap { Int($0) } ?? 24
+        }
+        return settings
     }
 }
 

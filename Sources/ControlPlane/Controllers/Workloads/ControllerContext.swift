@@ -1,6 +1,7 @@
 // What every controller works with: the API, shared informers that learn of own writes at once, and the clock.
 package import ClusterClient
 package import ClusterModel
+package import Crypto
 package import Essentials
 
 /// A loop that makes what is written true.
@@ -9,7 +10,22 @@ package protocol Controller: Sendable {
     func run() async throws
 }
 
+/// What some controllers are told about their cluster; without it they have nothing to do.
+package struct ControllerSettings: Sendable {
+    /// The authority of the API server's certificate, as PEM.
+    package var rootCertificate: String?
+    package var signingAuthority: CertificateAuthority?
+    /// Signs tokens of service accounts that never expire.
+    package var tokenKey: PrivateKey?
+    /// Nodes get a part of this network each.
+    package var podNetwork: String?
+    package var podNetworkBits = 24
+
+    package init() {}
+}
+
 package struct ControllerContext: Sendable {
+    package var settings = ControllerSettings()
     package let client: ClusterClient
     package let informers: SharedInformers
     package let clock: any WallClock
