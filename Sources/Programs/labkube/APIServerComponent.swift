@@ -180,8 +180,15 @@ struct APIServerProcess {
         log.info("Serving securely on \(options.bindAddress):\(port)")
         await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await store.run() }
-            group.addTask { try await access.run() }
-            group.addTask { try await begin(beginning, access, isReady, port) }
+            group.addTask {
+                // The store may start in the same moment.
+                await store.waitUntilReady()
+                try await access.run()
+            }
+            group.addTask {
+                await store.waitUntilReady()
+                try await begin(beginning, access, isReady, port)
+            }
             group.addTask {
                 await EndSignals.first()
                 log.info("Received a signal, ending")
