@@ -30,6 +30,7 @@ package final class NodeKubelet: Sendable {
     let pods: Informer
     /// Answers the requests that become streams of bytes.
     let streams: (any KubeletStreams)?
+    private let certificates: ClientCertificates?
     private let nodes: Informer
     private let reporter: NodeReporter
     private let workers = Mutex<[String: PodWorker]>([:])
@@ -39,13 +40,17 @@ package final class NodeKubelet: Sendable {
     private let jobInput: AsyncStream<@Sendable () async -> Void>.Continuation
     private let log = Logger(label: "kubelet")
 
-    package init(settings: KubeletSettings, client: ClusterClient, runtime: any PodRuntime, streams: (any KubeletStreams)? = nil)
+    package init(
+        settings: KubeletSettings, client: ClusterClient, runtime: any PodRuntime, certificates: ClientCertificates? = nil,
+        streams: (any KubeletStreams)? = nil
+    )
         throws(KernelProblem)
     {
         var settings = settings
         if settings.nodeAddress.isEmpty { settings.nodeAddress = LinuxKernel().mainAddress() ?? "127.0.0.1" }
         self.settings = settings
         self.streams = streams
+        self.certificates = certificates
         let node = NodeKnowledge(address: settings.nodeAddress)
         node.note(allocatable: NodeFacts(rootFolder: settings.rootFolder).allocatable(settings))
         let events = EventSink(client: client, node: settings.nodeName)
@@ -261,6 +266,7 @@ extension NodeKubelet {
             for worker in allWorkers where worker.volumes.needsTokens { worker.mailbox.refresh() }
             let pressures = eviction.look()
             if world.node.note(pressures: pressures), !world.node.node.isNull { try? await reporter.writeStatus() }
+            if !world.node.node.isNull { try? await certificates?.renewIfDue(world.client) }
             if !pressures.isEmpty { await eviction.evict(from: allWorkers, runtime: world.runtime, pressures) }
         }
     }

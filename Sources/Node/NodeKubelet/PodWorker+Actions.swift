@@ -193,7 +193,14 @@ extension PodWorker {
 
     private func removeLogs() throws(KernelProblem) {
         let folder = "\(world.settings.logFolder)/\(namespace)_\(name)_\(uid)"
-        try LinuxKernel().removeTree(folder)
+        let kernel = LinuxKernel()
+        try kernel.removeTree(folder)
+        // Links to the files that were in it.
+        let links = world.settings.logFolder + "/../containers"
+        for link in try kernel.list(links) where link.hasPrefix("\(name)_\(namespace)_") {
+            let path = "\(links)/\(link)"
+            if VolumeFiles.kind(path) == nil { try kernel.remove(path) }
+        }
     }
 
     // A Pod whose sandbox is gone must go too, or its name and its namespace wait for it for ever.

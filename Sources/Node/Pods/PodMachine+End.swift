@@ -115,7 +115,8 @@ extension PodMachine {
 
     /// The signal that the image asks to be stopped with.
     static func stopSignal(_ record: ContainerRecord) -> Int32 {
-        let text = record.image?.configuration["config"]?["StopSignal"]?.string ?? ""
+        let image = record.image?.configuration ?? .null
+        let text = (image["config"] ?? image)["StopSignal"]?.string ?? ""
         if let number = Int32(text) { return number }
         let names: [String: Int32] = [
             "HUP": 1, "INT": 2, "QUIT": 3, "ABRT": 6, "KILL": 9, "USR1": 10, "USR2": 12, "TERM": 15, "WINCH": 28, "PWR": 30,

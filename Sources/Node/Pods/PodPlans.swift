@@ -85,7 +85,8 @@ package enum PodPlans {
             throw PodEnvironment.problem(
                 "container's runAsUser breaks non-root policy (pod: \"\(label)\", container: \(spec.name))")
         }
-        let user = image.configuration["config"]?["User"]?.string?.split(separator: ":").first.map(String.init) ?? ""
+        let user =
+            (image.configuration["config"] ?? image.configuration)["User"]?.string?.split(separator: ":").first.map(String.init) ?? ""
         if user.isEmpty || user == "0" {
             throw PodEnvironment.problem(
                 "container has runAsNonRoot and image will run as root (pod: \"\(label)\", container: \(spec.name))")
