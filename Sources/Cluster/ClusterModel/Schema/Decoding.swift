@@ -9,6 +9,8 @@ package struct Decoding: Sendable {
     package private(set) var unknownFields: [String] = []
     /// More are not remembered.
     private static let unknownLimit = 100
+    /// Types of whole objects that also stand within others, with their version and kind.
+    private static let whole: Set<String> = ["PersistentVolumeClaim"]
 
     package init(table: TypeTable = .builtIn) { self.table = table }
 
@@ -26,7 +28,7 @@ package struct Decoding: Sendable {
         result.reserveCapacity(members.count)
         for (name, member) in members {
             guard let field = type.field(name) else {
-                if path.isEmpty, name == "apiVersion" || name == "kind" {
+                if path.isEmpty || Self.whole.contains(type.name), name == "apiVersion" || name == "kind" {
                     result[name] = member
                 } else if unknownFields.count < Self.unknownLimit {
                     unknownFields.append(path.isEmpty ? name : path + "." + name)
