@@ -38,7 +38,7 @@ struct KubeletHandler: WireHandler {
     /// exec, attach and port-forward.
     func upgrade(_ request: HTTPRequest) async -> WireUpgrade? {
         if let refusal = await access.refusal(of: request) { return .refuse(refusal) }
-        return kubelet.streams.flatMap { $0.upgrade(request, kubelet: kubelet) }
+        return await kubelet.streams?.upgrade(request, kubelet: kubelet)
     }
 
     private func json(_ value: JSON) -> HTTPResponse {

@@ -16,7 +16,7 @@ package import Web
 /// exec, attach and port-forward: connections that stop being HTTP.
 package protocol KubeletStreams: Sendable {
     /// `nil` for a path that is none of its own. Who asks is checked already.
-    func upgrade(_ request: HTTPRequest, kubelet: NodeKubelet) -> WireUpgrade?
+    func upgrade(_ request: HTTPRequest, kubelet: NodeKubelet) async -> WireUpgrade?
 }
 
 package final class NodeKubelet: Sendable {

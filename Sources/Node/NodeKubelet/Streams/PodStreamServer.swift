@@ -1,29 +1,18 @@
 // The kubelet's end of exec, attach and port-forward: an upgraded connection from the API server to a process in a pod.
 internal import ClusterWire
 internal import Essentials
-package import Pods
+internal import Pods
 package import Web
 
-/// Finds the running container that a request names.
-package protocol RunningPods: Sendable {
-    /// The uid of a pod of this node; `nil` where there is none.
-    func podUID(namespace: String, name: String) async -> String?
-}
-
-package struct PodStreamServer: Sendable {
-    private let runtime: any PodRuntime
-    private let pods: any RunningPods
-
-    package init(runtime: any PodRuntime, pods: any RunningPods) {
-        self.runtime = runtime
-        self.pods = pods
-    }
+package struct PodStreamServer: KubeletStreams {
+    package init() {}
 
     /// Answers `/exec`, `/attach` and `/portForward`; `nil` where the path is none of them. The caller has checked who asks.
-    package func upgrade(_ request: HTTPRequest) async -> WireUpgrade? {
+    package func upgrade(_ request: HTTPRequest, kubelet: NodeKubelet) async -> WireUpgrade? {
+        let runtime = kubelet.runtime
         let parts = request.path.split(separator: "/").map { percentDecoded($0) }
         guard parts.count >= 3, ["exec", "attach", "portForward"].contains(parts[0]) else { return nil }
-        guard let uid = await pods.podUID(namespace: parts[1], name: parts[2]) else {
+        guard let uid = kubelet.podUID(namespace: parts[1], name: parts[2]) else {
             return .refuse(.text("pod does not exist\n", status: 404))
         }
         do {
@@ -31,7 +20,7 @@ package struct PodStreamServer: Sendable {
                 guard let port = request.queryValue("port").flatMap({ UInt16($0) }), port > 0 else {
                     return .refuse(.text("the port is missing or no number\n", status: 400))
                 }
-                return try await forward(uid, port)
+                return try await forward(uid, port, runtime)
             }
             guard parts.count == 4 else { return .refuse(.text("the container's name is missing\n", status: 400)) }
             func flag(_ name: String) -> Bool { ["true", "1"].contains(request.queryValue(name) ?? "") }
@@ -57,7 +46,7 @@ package struct PodStreamServer: Sendable {
         }
     }
 
-    private func forward(_ uid: String, _ port: UInt16) async throws -> WireUpgrade {
+    private func forward(_ uid: String, _ port: UInt16, _ runtime: any PodRuntime) async throws -> WireUpgrade {
         let socket = try await runtime.openPort(podUID: uid, port: port)
         return .accept(HTTPHeaders([("connection", "upgrade"), ("upgrade", StreamFrameReader.portUpgrade)])) { connection in
             let pair = ConnectionPair()
