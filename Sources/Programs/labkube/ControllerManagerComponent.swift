@@ -63,8 +63,17 @@ extension ControllerManagerComponent {
             settings.podNetwork = flags.value("cluster-cidr")
             settings.podNetworkBits = flags.value("node-cidr-mask-size").flatMap { Int($0) } ?? 24
         }
+        settings.zoneFile = { name in
+            for folder in zoneFolders {
+                if let bytes = try? LinuxKernel().read(folder + name, limitBytes: 1 << 20) { return bytes }
+            }
+            return nil
+        }
         return settings
     }
+
+    /// Where time zones lie: in the container's image, or with our own programs.
+    private static let zoneFolders = ["/usr/share/zoneinfo/", "/usr/lib/lectern/zoneinfo/"]
 }
 
 /// Waits for an API server that may start in the same moment as this process.

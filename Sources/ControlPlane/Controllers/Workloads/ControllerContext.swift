@@ -20,6 +20,8 @@ package struct ControllerSettings: Sendable {
     /// Nodes get a part of this network each.
     package var podNetwork: String?
     package var podNetworkBits = 24
+    /// The file of a time zone (TZif, RFC 9636) by its name, such as `Europe/Oslo`.
+    package var zoneFile: @Sendable (String) -> [UInt8]? = { _ in nil }
 
     package init() {}
 }
