@@ -73,7 +73,9 @@ import Testing
         func job(_ name: String, _ condition: String, _ minute: Int) -> JSON {
             [
                 "metadata": ["name": JSON(name)],
-                "status": ["startTime": JSON("2026-01-01T00:0\(minute):00Z"), "conditions": [["type": JSON(condition), "status": "True"]]],
+                "status": [
+                    "startTime": JSON("2026-01-01T00:0\(minute):00Z"), "conditions": [["type": JSON(condition), "status": "True"]],
+                ],
             ]
         }
         let jobs = [job("a", "Complete", 1), job("b", "Complete", 2), job("c", "Failed", 3), job("d", "Failed", 4)]
@@ -87,7 +89,9 @@ import Testing
     private func cronJob(_ name: String, _ spec: JSON = .emptyObject) -> JSON {
         var spec = spec
         spec["schedule"] = "* * * * *"
-        spec["jobTemplate"] = ["spec": ["template": ["spec": ["restartPolicy": "Never", "containers": [["name": "main", "image": "alpine:1"]]]]]]
+        spec["jobTemplate"] = [
+            "spec": ["template": ["spec": ["restartPolicy": "Never", "containers": [["name": "main", "image": "alpine:1"]]]]]
+        ]
         return ["apiVersion": "batch/v1", "kind": "CronJob", "metadata": ["name": JSON(name), "namespace": "default"], "spec": spec]
     }
 
@@ -119,11 +123,15 @@ import Testing
     @Test func whatForbidsOverlapWaits() async throws {
         let cluster = try await WorkloadHarness()
         let client = cluster.client
-        _ = try await client.create(.cronJobs, cronJob("slow", ["concurrencyPolicy": "Forbid"]))
-        try await makeDue(client, "slow")
+        let made = try await client.create(.cronJobs, cronJob("slow", ["concurrencyPolicy": "Forbid"]))
+        let earlier = SystemClock().now().adding(seconds: -600)
+        let running = try await client.create(.jobs, CronDecision.job(made, at: earlier, zoneOffset: 0, kind: CronJobController.kind))
+        _ = try await client.modify(.cronJobs, namespace: "default", name: "slow", status: true) { object in
+            object[path: ["status", "active"]] = [["kind": "Job", "name": JSON(running.metaName), "uid": JSON(running.metaUID)]]
+            object[path: ["status", "lastScheduleTime"]] = JSON(earlier.rfc3339)
+            return true
+        }
         try await cluster.run {
-            try await cluster.wait(.cronJobs, "slow") { $0["status"]?["active"]?.array?.count == 1 }
-            try await makeDue(client, "slow")
             try await cluster.waitForAll(.events) { $0.contains { $0["reason"] == "JobAlreadyActive" } }
             #expect(try await client.list(.jobs, namespace: "default").items.count == 1)
         }

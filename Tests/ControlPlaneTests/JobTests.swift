@@ -34,7 +34,10 @@ import Testing
         let spec = JobSpec(job)
         // `a` has lost its finalizer, `b` has it still, `c` is new, `d` was counted long ago.
         let tally = JobTally(
-            job, spec, pods: [pod("a", "Succeeded", tracked: false), pod("b", "Succeeded"), pod("c", "Succeeded"), pod("d", "Succeeded", tracked: false)],
+            job, spec,
+            pods: [
+                pod("a", "Succeeded", tracked: false), pod("b", "Succeeded"), pod("c", "Succeeded"), pod("d", "Succeeded", tracked: false),
+            ],
             isOver: false)
         #expect(tally.succeeded == 2)
         #expect(tally.uncountedSucceeded == ["b", "c"])
@@ -148,7 +151,7 @@ import Testing
                 group.addTask { try? await FakeNode(client: client, fate: { _ in .succeeded }).run() }
                 // The controllers die whenever a few writes have come through.
                 var writes = 0
-                for try await event in client.watch(.jobs, namespace: "default") where event.kind == .modified {
+                for try await event in client.watch(.jobs, namespace: "default") {
                     writes += 1
                     if writes == 7 || event.object.hasCondition("Complete") { break }
                 }

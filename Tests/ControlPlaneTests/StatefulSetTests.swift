@@ -16,7 +16,9 @@ import Testing
         return ["metadata": ["name": "web", "namespace": "default", "uid": "s"], "spec": spec, "status": status]
     }
 
-    private func pod(_ ordinal: Int, revision: String = "new", ready: Bool = true, phase: String = "Running", deleting: Bool = false) -> JSON {
+    private func pod(_ ordinal: Int, revision: String = "new", ready: Bool = true, phase: String = "Running", deleting: Bool = false)
+        -> JSON
+    {
         var pod: JSON = [
             "metadata": [
                 "name": JSON("web-\(ordinal)"), "uid": JSON("u\(ordinal)"),

@@ -52,7 +52,8 @@ enum CronDecision {
             }
             return Array(ended.prefix(max(0, ended.count - limit)))
         }
-        return old("Complete", cronJob.specInt("successfulJobsHistoryLimit") ?? 3) + old("Failed", cronJob.specInt("failedJobsHistoryLimit") ?? 1)
+        return old("Complete", cronJob.specInt("successfulJobsHistoryLimit") ?? 3)
+            + old("Failed", cronJob.specInt("failedJobsHistoryLimit") ?? 1)
     }
 
     static func jobName(_ cronJob: JSON, _ time: Timestamp) -> String { "\(cronJob.metaName)-\(time.seconds / 60)" }

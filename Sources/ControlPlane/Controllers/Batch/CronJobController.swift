@@ -64,7 +64,8 @@ final class CronJobController: Controller {
             guard let end = JobFacts.finishedCondition(job) else {
                 if !isKnown {
                     events.record(
-                        "Warning", "UnexpectedJob", "Saw a job that the controller did not create or forgot: \(job.metaName)", about: cronJob)
+                        "Warning", "UnexpectedJob", "Saw a job that the controller did not create or forgot: \(job.metaName)",
+                        about: cronJob)
                 }
                 continue
             }

@@ -147,7 +147,8 @@ struct JobDecision {
                 work.wait = min(work.wait ?? delay, delay)
                 continue
             }
-            let failures = mine.filter { JobFacts.hasFailed($0, spec) && JobFacts.reaction($0, spec.failureRules) != .ignore }
+            let failures =
+                mine.filter { JobFacts.hasFailed($0, spec) && JobFacts.reaction($0, spec.failureRules) != .ignore }
                 .map { JobFacts.indexFailures($0) + 1 }.max() ?? 0
             work.create.append(JobFacts.pod(job, index: index, failures: failures, countsFailures: true, kind: kind))
         }

@@ -102,7 +102,8 @@ enum JobFacts {
                 if let wanted = codes["containerName"]?.string, wanted != name { continue }
                 guard let code = status["state"]?["terminated"]?["exitCode"]?.int, code != 0 else { continue }
                 if values.contains(code) == (codes["operator"]?.string == "In") {
-                    return "Container \(name) for pod \(pod.objectKey) failed with exit code \(code) matching \(action) rule at index \(number)"
+                    return
+                        "Container \(name) for pod \(pod.objectKey) failed with exit code \(code) matching \(action) rule at index \(number)"
                 }
             }
             return nil
