@@ -40,8 +40,9 @@ package struct EventWriter: Sendable {
 
     /// Writes until cancelled.
     package func run() async throws {
+        var memory = EventMemory()
         for await event in stream {
-            do throws(ClusterProblem) { _ = try await client.create(.events, event) } catch {
+            do throws(ClusterProblem) { try await write(event, &memory) } catch {
                 // A namespace that is going takes no new events.
                 if !error.isForbidden, !error.isNotFound {
                     Logger(label: "events").warning("event not written", metadata: ["cause": "\(error)"])
@@ -49,5 +50,21 @@ package struct EventWriter: Sendable {
             }
         }
         try Task.checkCancellation()
+    }
+
+    private func write(_ event: JSON, _ memory: inout EventMemory) async throws(ClusterProblem) {
+        switch memory.decide(event, at: monotonicSeconds()) {
+        case .drop: return
+        case .create(let event): _ = try await client.create(.events, event)
+        case .raise(let name, let namespace, let change):
+            do throws(ClusterProblem) {
+                _ = try await client.patch(.events, namespace: namespace, name: name, .merge, change)
+            } catch {
+                guard error.isNotFound else { throw error }
+                // Its hour is over.
+                memory.forget(name)
+                if case .create(let event) = memory.decide(event, at: monotonicSeconds()) { _ = try await client.create(.events, event) }
+            }
+        }
     }
 }
