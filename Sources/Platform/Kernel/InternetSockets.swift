@@ -53,9 +53,11 @@ package enum InternetSockets {
         return (OwnedDescriptor(number), endpoint(name))
     }
 
-    /// A connection that is being made; wait until it is writable.
-    package static func connect(to endpoint: InternetEndpoint) throws(KernelProblem) -> OwnedDescriptor {
-        let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+    /// A connection that is being made; wait until it is writable. `datagrams`: a socket that only knows the one other side,
+    /// and is told when nobody listens there.
+    package static func connect(to endpoint: InternetEndpoint, datagrams: Bool = false) throws(KernelProblem) -> OwnedDescriptor {
+        let type = datagrams ? SOCK_DGRAM.rawValue : SOCK_STREAM.rawValue
+        let number = socket(AF_INET, Int32(type | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard number >= 0 else { throw LinuxKernel.failed("socket", "\(endpoint)") }
         let descriptor = OwnedDescriptor(number)
         var name = endpoint.name

@@ -1,1 +1,0 @@
-// Names of services and pods.
