@@ -44,7 +44,7 @@ let programs: [Target] = [
     program(
         "lectern", target: "lectern",
         uses: [
-            "Gateway", "Settings", "Labs", "Terminals", "Ports", "Accounts", "Workshops", "APIServer", "Scheduler", "Controllers",
+            "Gateway", "Settings", "Labs", "Terminals", "Ports", "Accounts", "Workshops", "APIFront", "APIServer", "Scheduler", "Controllers",
             "Kubelet", "Containers", "Network", "ClusterClient", "ClusterStore", "ClusterModel", "Web", "Crypto",
             "Database", "Kernel", "Essentials", arguments, logging, yaml,
         ]),
@@ -56,6 +56,13 @@ let programs: [Target] = [
             "ServiceProxy", "ClusterDNS", "ClusterView", "Kubeadm", "ClusterWire", "ClusterClient", "ClusterStore", "ClusterModel", "Web",
             "Crypto", "Database", "Kernel", "Yaml", "Essentials", logging,
         ], links: whole),
+]
+
+/// What measures; no part of the product.
+let benches: [Target] = [
+    .executableTarget(
+        name: "apiload", dependencies: ["ClusterWire", "ClusterClient", "ClusterModel", "Essentials"], path: "Tests/Bench/APILoad",
+        swiftSettings: strict)
 ]
 
 let classroom: [Target] = [
@@ -200,5 +207,5 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
-    targets: programs + classroom + controlPlane + node + cluster + platform + essentials + cLibraries + allTests
+    targets: programs + classroom + controlPlane + node + cluster + platform + essentials + cLibraries + benches + allTests
 )

@@ -116,10 +116,11 @@ extension ClusterStore {
     /// The changes to keys with `prefix` after revision `after`, behind `initial`, each as `transform` shapes it (`nil`:
     /// left out). When the reader falls too far behind, the stream ends with what `failure` makes of `compacted`.
     ///
-    /// `transform` runs while the store is locked: it must be quick and must not call the store.
+    /// `transform` runs while the store is locked: it must be quick and must not call the store. So does `admits`, which says
+    /// whether one more element may wait for the reader; without it only their number is limited.
     package func watch<Element: Sendable>(
         prefix: String, after: Int64, initial: [Element] = [], failure: @escaping @Sendable (StoreProblem) -> Element,
-        transform: @escaping @Sendable (StoreEvent) -> Element?
+        admits: @escaping @Sendable (Element) -> Bool = { _ in true }, transform: @escaping @Sendable (StoreEvent) -> Element?
     ) throws(StoreProblem) -> StoreWatch<Element> {
         let watcher = Watcher(prefix: prefix)
         let registered: Result<(Int, Int64), StoreProblem> = state.withLock { state in
@@ -151,6 +152,7 @@ extension ClusterStore {
         }
         let delivery = watcher.release(backlog: backlog, after: after, end: end) { event in
             guard let element = transform(event) else { return .taken }
+            guard admits(element) else { return .full }
             switch continuation.yield(element) {
             case .enqueued(let remaining): return remaining > 1 ? .taken : .full
             case .dropped: return .full

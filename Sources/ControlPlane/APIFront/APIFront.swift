@@ -62,7 +62,10 @@ package struct APIFront: WireHandler {
             user = asker
             attributes = call.attributes
             if let impersonated = try await impersonate(call.request, asker) { user = impersonated }
-            try await access?.authorize(user, attributes)
+            if let access {
+                try await access.authorize(user, attributes)
+                try await access.demandMore(user, attributes)
+            }
             response = try await answer(call, request, body, user)
         } catch {
             response = Self.response(error)
@@ -127,6 +130,7 @@ package struct APIFront: WireHandler {
 
     private func identify(_ request: HTTPRequest) async throws(ClusterProblem) -> UserInfo {
         guard let access else {
+            if request.certificateProblem != nil { throw Access.unauthorized }
             return request.clientCertificate.map {
                 UserInfo(name: $0.commonName, groups: $0.organizations + ["system:authenticated"])
             } ?? .anonymous

@@ -25,12 +25,21 @@ extension APIServer {
                 return APIResponse(status: 200, headers: Self.jsonHeaders, body: .events(watch.events))
             }
             let lines = WatchLines(kind: kind, rendering: start.rendering, clock: clock)
-            let watch = try store.watch(
-                prefix: filter.prefix, after: start.after, initial: start.initial.map { lines.line($0, stored: nil) },
-                failure: { lines.line(ClusterProblem($0, target.resource, "")) },
-                transform: { event in filter.event(event).map { lines.line($0.event, stored: $0.stored) } })
-            Self.keepTime(watch.control, seconds: seconds, bookmarks: wantsBookmarks) { lines.line(Self.bookmark(kind, $0), stored: nil) }
-            return APIResponse(status: 200, headers: Self.jsonHeaders, body: .stream(watch.events))
+            let backlog = WatchBacklog()
+            let watch: StoreWatch<WatchItem> = try store.watch(
+                prefix: filter.prefix, after: start.after, initial: start.initial.map { .event($0, stored: nil) },
+                failure: { .problem(ClusterProblem($0, target.resource, "")) }, admits: backlog.admits,
+                transform: { event in filter.event(event).map { .event($0.event, stored: $0.stored) } })
+            Self.keepTime(watch.control, seconds: seconds, bookmarks: wantsBookmarks) { .event(Self.bookmark(kind, $0), stored: nil) }
+            // Lines are written as they are taken: what waits for a slow reader is the objects, which all watches share.
+            let items = watch.events
+            let chunks = AsyncStream<[UInt8]> {
+                var iterator = items.makeAsyncIterator()
+                guard let item = await iterator.next() else { return nil }
+                backlog.taken(item)
+                return lines.line(item)
+            }
+            return APIResponse(status: 200, headers: Self.jsonHeaders, body: .stream(chunks))
         } catch {
             throw ClusterProblem(error, target.resource, "")
         }
@@ -145,6 +154,28 @@ struct WatchFilter: Sendable {
     }
 }
 
+/// What waits to be written as a line.
+enum WatchItem: Sendable {
+    case event(WatchEvent, stored: StoredObject?)
+    case problem(ClusterProblem)
+
+    /// The bytes that waiting costs, as far as they are worth counting.
+    var bytes: Int { if case .event(_, let stored?) = self { stored.bytes.count } else { 0 } }
+}
+
+/// The bytes of the events that a reader has not taken; of many large objects fewer may wait.
+final class WatchBacklog: Sendable {
+    static let limitBytes = 8 << 20
+    private let waiting = Atomic<Int>(0)
+
+    /// Takes the item into account, and tells whether it may wait.
+    @Sendable func admits(_ item: WatchItem) -> Bool {
+        waiting.wrappingAdd(item.bytes, ordering: .relaxed).newValue <= Self.limitBytes
+    }
+
+    func taken(_ item: WatchItem) { waiting.wrappingSubtract(item.bytes, ordering: .relaxed) }
+}
+
 /// Writes events as lines. Only the first table of a watch has column definitions.
 final class WatchLines: Sendable {
     private let kind: Kind
@@ -156,6 +187,13 @@ final class WatchLines: Sendable {
         self.kind = kind
         self.rendering = rendering
         self.clock = clock
+    }
+
+    func line(_ item: WatchItem) -> [UInt8] {
+        switch item {
+        case .event(let event, let stored): line(event, stored: stored)
+        case .problem(let problem): line(problem)
+        }
     }
 
     func line(_ event: WatchEvent, stored: StoredObject?) -> [UInt8] {

@@ -80,6 +80,9 @@ package struct WireServer: Sendable {
 
     /// Reads the certificate files again; connections made from now on use them. A bad file changes nothing.
     package func reloadCertificates() async throws(WebProblem) { try await box.reload() }
+
+    /// Connections that are open now.
+    package var connectionCount: Int { get async { await box.count } }
 }
 
 @WebLoop
@@ -98,6 +101,7 @@ private final class WireBox {
     func stopListening() { listener?.stopListening() }
     var isBusy: Bool { listener?.isBusy ?? false }
     func closeAll() { listener?.closeAll() }
+    var count: Int { listener?.count ?? 0 }
     func reload() throws(WebProblem) { try listener?.reload() }
 }
 
@@ -187,6 +191,7 @@ final class WireListener: PollSource, TickSource {
     }
 
     var isBusy: Bool { connections.values.contains(where: \.isAnswering) }
+    var count: Int { connections.count }
 
     func stopListening() {
         guard isListening else { return }

@@ -152,9 +152,12 @@ struct APIServerProcess {
         let schema = Schema.cluster
         var admission = AdmissionSettings(serviceRange: options.serviceRange, nodePorts: options.nodePorts)
         admission.injectsServiceAccounts = schema.kind(.serviceAccounts) != nil
+        let review = RoleReview()
+        admission.review = review
         let server = APIServer(store: store, schema: schema, tracksFields: true, admission: admission)
         let client = ClusterClient(transport: server)
         let access = try Access(client: client, settings: options.access, servesRoles: schema.kind(.clusterRoles) != nil)
+        review.use(access)
         let beginning = ClusterBeginning(client: client) { schema.kind($0) != nil }
         let isReady = Readiness()
         let health = HealthChecks([

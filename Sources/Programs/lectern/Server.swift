@@ -1,4 +1,5 @@
 // Builds the rooms from the configuration, runs them side by side, and stops them in order; labs go on without.
+internal import APIFront
 internal import APIServer
 internal import Accounts
 internal import ClusterClient
@@ -82,7 +83,9 @@ struct Server {
                 publicOrigin: configuration.publicURL.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }, version: Self.version))
 
         let front = WebServer(configuration: webConfiguration(ports), handler: gateway)
-        let kubernetes = WebServer(configuration: try kubernetesConfiguration(), handler: KubernetesFront(server: api))
+        let health = HealthChecks([HealthChecks.Check("store", isForReadiness: true) { (try? store.check()) != nil }])
+        let kubernetes = WireServer(
+            configuration: try kubernetesConfiguration(), handler: APIFront(server: api, schema: .host, health: health))
         let signals = SignalWatch([SIGTERM, SIGINT, SIGHUP])
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await store.run() }
@@ -102,9 +105,9 @@ struct Server {
             // Who comes back to a lab after a restart finds it: the doors open when all labs are known again.
             await labs.waitUntilAdopted()
             await gateway.prepare()
-            try await Self.listen(front)
+            try await Self.listen { () async throws(WebProblem) in try await front.start() }
             do {
-                try await Self.listen(kubernetes)
+                try await Self.listen { () async throws(WebProblem) in try await kubernetes.start() }
                 announce(accounts)
                 _ = try await group.next()
             } catch {
@@ -119,17 +122,17 @@ struct Server {
     }
 
     /// Listens; a port that a killed predecessor's last child still holds is waited for.
-    private static func listen(_ server: WebServer) async throws {
+    private static func listen(_ start: () async throws(WebProblem) -> UInt16) async throws {
         for _ in 0..<listenAttempts - 1 {
             do throws(WebProblem) {
-                _ = try await server.start()
+                _ = try await start()
                 return
             } catch {
                 guard error.reason == "CannotListen" else { throw error }
                 try await Task.sleep(for: .milliseconds(200))
             }
         }
-        _ = try await server.start()
+        _ = try await start()
     }
 
     /// Tries at a port that is in use, 200 ms apart.
@@ -156,10 +159,10 @@ struct Server {
         return web
     }
 
-    private func kubernetesConfiguration() throws -> WebServerConfiguration {
+    private func kubernetesConfiguration() throws -> WireServerConfiguration {
         let address = configuration.kubernetesListen
         let files = try ClusterCertificates(folder: configuration.pkiPath).serverFiles(host: address.host)
-        return WebServerConfiguration(address: address.host, port: UInt16(address.port), tls: files)
+        return WireServerConfiguration(address: address.host, port: UInt16(address.port), tls: files)
     }
 
     private func announce(_ accounts: Accounts) {

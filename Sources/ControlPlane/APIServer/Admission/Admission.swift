@@ -1,9 +1,15 @@
 // What happens to an object between its defaults and its validation: things the cluster decides for the client, and refusals.
 //
 // Steps may read the store and change the object; none writes. The host's API server has no steps, a lab's has all.
-internal import ClusterModel
+package import ClusterModel
 internal import ClusterStore
-internal import Essentials
+package import Essentials
+
+/// Refuses writes by who makes them, where roles alone do not say enough.
+package protocol WriteReview: Sendable {
+    /// `old`: the object before the write.
+    func check(_ object: JSON, old: JSON?, _ resource: GroupVersionResource, user: UserInfo) throws(ClusterProblem)
+}
 
 /// What a lab's API server is told about its cluster.
 package struct AdmissionSettings: Sendable {
@@ -12,6 +18,7 @@ package struct AdmissionSettings: Sendable {
     package var nodePorts: ClosedRange<Int>
     /// Whether pods get a token of their service account.
     package var injectsServiceAccounts: Bool
+    package var review: (any WriteReview)?
 
     package init(serviceRange: String = "10.96.0.0/12", nodePorts: ClosedRange<Int> = 30000...32767, injectsServiceAccounts: Bool = true) {
         self.serviceRange = serviceRange
@@ -54,6 +61,7 @@ extension APIServer {
         _ object: inout JSON, old: JSON?, _ request: APIRequest, _ target: ResourceTarget
     ) throws(ClusterProblem) -> [String] {
         guard let settings = admission else { return [] }
+        try settings.review?.check(object, old: old, target.resource, user: request.user)
         var admission = AdmissionRequest(
             server: self, settings: settings, user: request.user, kind: target.kind, namespace: target.namespace,
             subresource: target.subresource, old: old)
