@@ -144,7 +144,7 @@ enum RawClient {
         // The answer may leave the connection open: then a while of silence after it is its end.
         var silence = 0
         while silence < (answer.isEmpty ? 1000 : 50) {
-            let count = recv(descriptor, &part, part.count, Int32(MSG_DONTWAIT.rawValue))
+            let count = recv(descriptor, &part, part.count, Int32(MSG_DONTWAIT))
             if count == 0 { break }
             if count < 0 {
                 silence += 1
