@@ -1,7 +1,7 @@
 // A container runtime with a state directory, a mount namespace and control groups of its own, gone after the test.
 //
-// LECTERN_TEST_TINY names a root file system with busybox; without it the image `lectern/tiny` of the usual state
-// directory is taken.
+// LECTERN_TEST_TINY names a root file system with busybox (else the image `lectern/tiny` of the usual state directory),
+// LECTERN_TEST_STATE a directory that is on no overlay (else /var/tmp).
 import ClusterModel
 import Containers
 import Essentials
@@ -45,7 +45,7 @@ struct Bench: Sendable {
 
     static func with(_ body: (Bench) async throws -> Void) async throws {
         let name = "lectern-pods-\(Identifier.short())"
-        let state = "/var/tmp/" + name
+        let state = (getenv("LECTERN_TEST_STATE").map { String(cString: $0) } ?? "/var/tmp") + "/" + name
         let kernel = Host.kernel
         for folder in ["run", "storage", "logs", "netns", "net.d", "bin", "images/docker.io/library/tiny/latest"] {
             try kernel.makeDirectories("\(state)/\(folder)")
@@ -61,8 +61,9 @@ struct Bench: Sendable {
         try kernel.write(
             state + "/net.d/10-still.conflist", text: #"{"cniVersion":"1.0.0","name":"still","plugins":[{"type":"still"}]}"#)
         // crun refuses a machine with both versions of control groups; in a node there is one.
-        let pin = state + "/mnt"
-        let threads = try KernelThreads(count: 1, pin: pin)
+        let table = try kernel.readText("/proc/self/mountinfo", limitBytes: 64 << 20)
+        let pin = ControlGroupLayout(mountTable: table).spare == nil ? nil : state + "/mnt"
+        let threads = try pinned(pin)
         try await threads.run { () throws in
             let layout = ControlGroupLayout(mountTable: try kernel.readText("/proc/thread-self/mountinfo", limitBytes: 64 << 20))
             if let spare = layout.spare, kernel.exists(spare + "/cgroup.procs") {
@@ -88,6 +89,12 @@ struct Bench: Sendable {
         try await bench.close()
     }
 
+    // Some kernels number namespaces by processor, and refuse to bind one with a smaller number than the caller's own.
+    private static func pinned(_ pin: String?) throws -> KernelThreads {
+        for _ in 0..<50 { if let threads = try? KernelThreads(count: 1, pin: pin) { return threads } }
+        return try KernelThreads(count: 1, pin: pin)
+    }
+
     /// Removes all that is there, by the runtime's own ways, and looks for what is left.
     func close() async throws {
         let kernel = Host.kernel
@@ -106,7 +113,7 @@ struct Bench: Sendable {
         #expect(layout.roots.filter { kernel.exists("\($0.path)/\(settings.controlGroup)") }.map(\.path).isEmpty)
         #expect(try kernel.list(state + "/netns").isEmpty && kernel.list(state + "/run/pods").isEmpty)
         #expect(try kernel.list(state + "/storage/pods").isEmpty)
-        try KernelThreads.release(pin: state + "/mnt")
+        if let pin = settings.mountPin { try KernelThreads.release(pin: pin) }
         try kernel.removeTree(state)
         let own = String(decoding: try kernel.read("/proc/self/task/\(getpid())/children", limitBytes: 65536), as: UTF8.self)
         let dead = own.split(separator: " ").filter { child in

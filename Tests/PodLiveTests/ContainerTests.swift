@@ -12,13 +12,13 @@ extension PodLiveTests {
             try await Bench.with { bench in
                 let (text, exit) = try await bench.output(
                     of: "hostname; id; echo $COLOUR $SHAPE; cat /etc/hosts /etc/resolv.conf; ls /proc/self/fd | wc -l; pwd; "
-                        + "cat /proc/1/cgroup | head -2; mount | head -40; echo bad >&2; printf end; exit 3"
+                        + "echo bad >&2; printf end; exit 3"
                 ) {
                     $0.hostsLines = ["10.1.1.1 other"]
                 } configure: {
                     $0.environment = [("SHAPE", "round")]
                 }
-                print(text)
+
                 #expect(exit.exitCode == 3)
                 #expect(text.hasPrefix("web\nuid=0"))
                 #expect(text.contains("blue round\n"))

@@ -42,6 +42,7 @@ package final class AgentLoop {
     /// Where the node's own programs ask about services.
     private var control: Int32?
     private(set) var services: Services?
+    private lazy var orphans = Orphans(directory: options.runDirectory, loop: self)
     private var sources: [UInt64: any LoopSource] = [:]
     private var nextKey: UInt64 = 16
     private var timers: [Timer] = []
@@ -117,7 +118,10 @@ package final class AgentLoop {
     }
 
     private func reap() {
-        while let exit = ReaperProcesses.reap() { children.removeValue(forKey: exit.pid)?(exit.status) }
+        while let exit = ReaperProcesses.reap() {
+            orphans.lookFor(kubelet: exit.pid)
+            if let ended = children.removeValue(forKey: exit.pid) { ended(exit.status) } else { orphans.ended(exit) }
+        }
     }
 
     private func end() {

@@ -97,7 +97,10 @@ extension NodePodRuntime {
         log.finish()
         var exit = lost
         exit.isOutOfMemory = groups.sawOutOfMemory(group)
-        if let (status, time) = noted(process) {
+        if let status = kernel.peek(process), status != .unknown {
+            exit.exitCode = Int(status.code)
+            _ = kernel.collect(process)
+        } else if let (status, time) = noted(process) {
             exit.exitCode = Int(status.code)
             exit.finishedAt = time ?? exit.finishedAt
         }

@@ -38,6 +38,8 @@ extension NodePodRuntime {
         }
         state.withLock { $0.running[plan.podUID, default: [:]][plan.name] = container }
         do throws(KernelProblem) { try begin(container, sandbox) } catch {
+            try? kernel.signal(container.handle, 9)
+            state.withLock { $0.running[plan.podUID]?[plan.name] = nil }
             throw PodRuntimeProblem("RunContainerError", "container", error)
         }
         return id
@@ -173,9 +175,9 @@ extension NodePodRuntime {
                     path: program, arguments: arguments, environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], directory: "/",
                     descriptors: streams.child, controlGroups: groups.directories(group), startsSession: true))
             let ended = try kernel.wait(crun)
-            // crun forks on its way into the pod's namespaces and does not wait; those children end as this process' own.
-            kernel.collectOrphans(named: "crun")
-            guard ended == .exited(0), let process = Int32(try kernel.readText(places.processFile, limitBytes: 16)) else {
+            let process = (try? kernel.readText(places.processFile, limitBytes: 16)).flatMap { Int32($0) }
+            collectHelpers(except: process)
+            guard ended == .exited(0), let process else {
                 complaint = Self.complaint((try? kernel.readText(places.runtimeLog)) ?? "", configuration)
                 return nil
             }
@@ -217,13 +219,12 @@ extension NodePodRuntime {
 
     private static func startProblem(_ text: String, program: String) -> String? {
         let lower = text.lowercased()
-        if lower.contains("executable file") || lower.contains("open executable") || lower.hasPrefix("exec ")
-            || lower.contains("exec format")
-        {
-            return ExecWords.problem(
-                program, lower.contains("permission denied") ? .denied : lower.contains("exec format") ? .format : .missing)
+        if lower.contains("exec format") { return ExecWords.problem(program, .format) }
+        if lower.contains("not executable") || (lower.contains("exec") && lower.contains("permission denied")) {
+            return ExecWords.problem(program, .denied)
         }
-        return nil
+        let isMissing = lower.contains("executable file") || lower.contains("open executable") || lower.hasPrefix("exec ")
+        return isMissing ? ExecWords.problem(program, .missing) : nil
     }
 
     // MARK: End
@@ -256,6 +257,7 @@ extension NodePodRuntime {
         // Written before the process is collected: a kubelet that is killed here finds it out again.
         try? kernel.write(places.exit, exit.json.bytes, mode: 0o600, owner: nil)
         _ = kernel.collect(container.process)
+        collectHelpers(except: nil)
         container.release(readiness)
         state.withLock { state in
             if state.running[container.podUID]?[container.record.name] === container {
@@ -264,6 +266,13 @@ extension NodePodRuntime {
         }
         if let group = container.group { for process in groups.processes(group) { try? kernel.signal(process, 9) } }
         if container.exit.set(exit) { exitInput.yield(exit) }
+    }
+
+    // crun forks on its way into the pod's namespaces and does not wait; those children end as this process' own.
+    func collectHelpers(except process: Int32?) {
+        var kept = state.withLock { state in Set(state.running.values.flatMap { $0.values.map(\.process) }) }
+        if let process { kept.insert(process) }
+        kernel.collectOrphans(named: "crun", except: kept)
     }
 
     package func removeContainer(podUID: String, container: String, attempt: Int, keepLog: Bool) async {

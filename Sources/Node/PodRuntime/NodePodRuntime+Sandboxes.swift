@@ -240,6 +240,7 @@ extension NodePodRuntime {
             return state.running.removeValue(forKey: uid)
         }
         for container in (left ?? [:]).values { container.release(readiness) }
+        collectHelpers(except: nil)
     }
 
     // Kills everything in the group until nothing is left, and waits for the ends of containers to be told.
@@ -251,7 +252,7 @@ extension NodePodRuntime {
                 for process in processes { try? kernel.signal(process, 9) }
                 return processes.compactMap { try? kernel.processDescriptor($0) }
             }
-            for descriptor in processes { _ = await readiness.wait(for: descriptor) }
+            for descriptor in processes { await waitForEnd(descriptor, until: due) }
             if let pause = record?.pauseProcess { _ = kernel.collect(pause) }
             let left = await threads.run { [self] in groups.processes(group) }
             if left.isEmpty { break }
@@ -263,6 +264,15 @@ extension NodePodRuntime {
         }
         for container in state.withLock({ state in record.flatMap { state.running[$0.uid] } ?? [:] }).values {
             _ = await container.exit.value()
+        }
+    }
+
+    private func waitForEnd(_ descriptor: OwnedDescriptor, until due: Double) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [readiness] in _ = await readiness.wait(for: descriptor) }
+            group.addTask { try? await Task.sleep(for: .milliseconds(Int64(max(0, due - monotonicSeconds()) * 1000))) }
+            await group.next()
+            group.cancelAll()
         }
     }
 

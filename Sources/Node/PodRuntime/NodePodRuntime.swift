@@ -65,6 +65,8 @@ package final class NodePodRuntime: PodRuntime {
                 ] {
                     try kernel.makeDirectories(directory)
                 }
+                // The node's first process holds the containers' pipes when this process ends.
+                try kernel.write(settings.run + "/runtime.pid", text: "\(LinuxKernel.ownProcess)\n")
                 let table = try kernel.readText("/proc/thread-self/mountinfo", limitBytes: 64 << 20)
                 let layout = ControlGroupLayout(mountTable: table)
                 let groups = PodGroups(top: settings.controlGroup, layout: layout, kernel: kernel)

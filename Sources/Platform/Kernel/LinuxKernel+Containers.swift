@@ -178,6 +178,8 @@ extension LinuxKernel {
         }
     }
 
+    package static var ownProcess: Int32 { getpid() }
+
     /// How a status as wait(2) has it reads.
     package static func exit(status: Int32) -> ProcessExit { exit(status) }
 

@@ -57,6 +57,16 @@ package enum ReaperFiles {
         }
     }
 
+    /// Opens a FIFO at both ends, so that what is in it stays; nil for anything else.
+    package static func holdFIFO(_ path: String) -> Int32? {
+        let descriptor = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
+        guard descriptor >= 0 else { return nil }
+        var information = stat()
+        if fstat(descriptor, &information) == 0, information.st_mode & S_IFMT == S_IFIFO { return descriptor }
+        close(descriptor)
+        return nil
+    }
+
     package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
     package static func remove(_ path: String) { unlink(path) }
     package static func move(_ from: String, to: String) { _ = rename(from, to) }

@@ -19,9 +19,12 @@ package struct ReaperCommand: Sendable {
 package struct ReaperExit: Sendable, Equatable {
     package let pid: Int32
     package let status: Int
-    package init(pid: Int32, status: Int) {
+    /// As wait(2) has it.
+    package let waitStatus: Int32
+    package init(pid: Int32, status: Int, waitStatus: Int32 = 0) {
         self.pid = pid
         self.status = status
+        self.waitStatus = waitStatus
     }
 }
 
@@ -65,7 +68,7 @@ package enum ReaperProcesses {
         let pid = waitpid(-1, &status, WNOHANG)
         guard pid > 0 else { return nil }
         let signal = status & 0x7F
-        return ReaperExit(pid: pid, status: signal == 0 ? Int(status >> 8 & 0xFF) : 128 + Int(signal))
+        return ReaperExit(pid: pid, status: signal == 0 ? Int(status >> 8 & 0xFF) : 128 + Int(signal), waitStatus: status)
     }
 
     package static func signal(group: Int32, _ signal: ReaperSignal) { if group > 1 { _ = kill(-group, signal.rawValue) } }
