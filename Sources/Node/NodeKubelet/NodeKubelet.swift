@@ -151,7 +151,11 @@ extension NodeKubelet {
     private func followExits() async {
         await withDiscardingTaskGroup { group in
             for await exit in world.runtime.exits {
-                guard let worker = worker(exit.podUID) else { continue }
+                guard let worker = worker(exit.podUID) else {
+                    // A pod that the API server has not named yet.
+                    unclaimed.withLock { $0[exit.podUID]?.note(exit) }
+                    continue
+                }
                 group.addTask { await worker.note(exit) }
             }
         }
@@ -268,6 +272,14 @@ extension NodeKubelet {
             if world.node.note(pressures: pressures), !world.node.node.isNull { try? await reporter.writeStatus() }
             if !world.node.node.isNull { try? await certificates?.renewIfDue(world.client) }
             if !pressures.isEmpty { await eviction.evict(from: allWorkers, runtime: world.runtime, pressures) }
+        }
+    }
+}
+
+extension FoundSandbox {
+    fileprivate mutating func note(_ exit: ContainerExit) {
+        for index in containers.indices where containers[index].name == exit.container && containers[index].attempt == exit.attempt {
+            containers[index].exit = exit
         }
     }
 }

@@ -72,6 +72,7 @@ final class NodeReporter: Sendable {
                 node.note(node: try await client.patch(.nodes, name: settings.nodeName, .merge, ["metadata": ["labels": JSON(labels)]]))
             }
         }
+        events.record(.normal("Starting", "Starting kubelet."), aboutNode: settings.nodeName)
         // The server may not take a status with a new object.
         try await writeStatus(force: true)
     }
@@ -169,7 +170,13 @@ final class NodeReporter: Sendable {
         while !Task.isCancelled {
             do throws(ClusterProblem) {
                 try await renewLease()
-                try await writeStatus()
+                // Changes are told as they happen; this is for those that nobody tells.
+                let isDue = state.withLock { monotonicSeconds() - $0.lastStatusAt >= settings.statusSeconds }
+                if isDue {
+                    try await writeStatus()
+                } else if await runtime.networkProblem() != node.networkProblem {
+                    try await writeStatus()
+                }
             } catch {
                 if error.isNotFound {
                     // Someone deleted the Node: this machine is still one.

@@ -71,6 +71,10 @@ final class PodVolumes: Sendable {
         }
     }
 
+    func hasAll(of pod: JSON) -> Bool {
+        places.withLock { places in (pod["spec"]?["volumes"]?.array ?? []).allSatisfy { places[$0["name"]?.string ?? ""] != nil } }
+    }
+
     /// Whether a token is to be renewed.
     var needsTokens: Bool {
         let now = monotonicSeconds()
@@ -183,7 +187,6 @@ final class PodVolumes: Sendable {
             let volume = try await world.client.get(.persistentVolumes, name: name)
             return try usable(volume, group, readOnly: readOnly)
         } catch {
-            if error.code == 0 || error.code >= 500, let known = places.withLock({ $0.first { $0.key == claim }?.value }) { return known }
             throw PodRuntimeProblem(reason: "FailedMount", message: error.message)
         }
     }

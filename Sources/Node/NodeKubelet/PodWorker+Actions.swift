@@ -104,6 +104,8 @@ extension PodWorker {
         do throws(PodRuntimeProblem) {
             let image = try await image(spec, pod)
             let environment = world.environment(of: pod, addresses: addresses)
+            // After a restart of the kubelet they may not have been found yet.
+            if !volumes.hasAll(of: pod) { try await volumes.prepare(pod, environment) }
             let names = PodEnvironment.references(spec.json)
             var objects = KeyedSnapshot()
             if !names.configMaps.isEmpty || !names.secrets.isEmpty {

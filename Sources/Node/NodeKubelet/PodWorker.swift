@@ -125,7 +125,7 @@ final class PodWorker: Sendable {
             // It ended before this kubelet began; what its status says is better than what is known now.
             return
         }
-        let status = machine.status(previous: object["status"] ?? .null, world.status, now: SystemClock().now())
+        let status = machine.status(previous: writer.latest ?? object["status"] ?? .null, world.status, now: SystemClock().now())
         guard writer.offer(status) else { return }
         let target = StatusWriter.Target(namespace: namespace, name: name, uid: object.metaUID)
         group.addTask { [writer] in await writer.write(to: target, isOver: { false }) }

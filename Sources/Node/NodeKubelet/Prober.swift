@@ -8,8 +8,8 @@ internal import Web
 struct Prober: Sendable {
     /// Output of a command that a message shows.
     static let outputLimitBytes = 10 << 10
-    /// Body of an HTTP answer that a message shows.
-    static let bodyLimitBytes = 10 << 10
+    /// Of an HTTP answer only the first line counts.
+    static let headLimitBytes = 8 << 10
 
     let runtime: any PodRuntime
     let readiness: Readiness
@@ -120,13 +120,7 @@ struct Prober: Sendable {
         -> ProbeAnswer
     {
         let url = "\(scheme)://\(host):\(port)\(path)"
-        // A connection that is refused has words of its own.
-        if let problem = await connect(host, port, seconds: seconds) {
-            return .failure(
-                problem == "i/o timeout"
-                    ? "Get \"\(url)\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-                    : "Get \"\(url)\": dial tcp \(host):\(port): \(problem)")
-        }
+        if scheme == "http" { return await plainGet(url, host, port, path, headers, seconds: seconds) }
         var options = HTTPClientOptions()
         options.insecure = true
         options.timeoutSeconds = max(0.1, seconds)
@@ -149,6 +143,45 @@ struct Prober: Sendable {
             }
         }
         return answer ?? .failure("Get \"\(url)\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+    }
+
+    // One connection and no more: some servers take one only.
+    private func plainGet(_ url: String, _ host: String, _ port: UInt16, _ path: String, _ headers: [[String]], seconds: Double) async
+        -> ProbeAnswer
+    {
+        let late = ProbeAnswer.failure("Get \"\(url)\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+        var fields = ["Host: \(host):\(port)", "User-Agent: kube-probe/1.32", "Accept: */*"]
+        for header in headers where header.count == 2 {
+            fields.removeAll { $0.lowercased().hasPrefix(header[0].lowercased() + ":") }
+            fields.append("\(header[0]): \(header[1])")
+        }
+        let text = "GET \(path) HTTP/1.1\r\n\(fields.joined(separator: "\r\n"))\r\nConnection: close\r\n\r\n"
+        let readiness = readiness
+        let kernel = LinuxKernel()
+        return await withTimeout(seconds) { () -> ProbeAnswer in
+            let socket: OwnedDescriptor
+            do throws(KernelProblem) { socket = try kernel.connect(address: host, port: port) } catch {
+                return .failure("Get \"\(url)\": dial tcp \(host):\(port): connect: \(Errno.text(error.code).lowercased())")
+            }
+            guard await readiness.wait(for: socket, writable: true) else { return late }
+            let code = kernel.connectError(socket)
+            guard code == 0 else {
+                return .failure("Get \"\(url)\": dial tcp \(host):\(port): connect: \(Errno.text(code).lowercased())")
+            }
+            guard (try? kernel.send(Array(text.utf8), to: socket)) != nil else { return .failure("Get \"\(url)\": EOF") }
+            var head: [UInt8] = []
+            while !head.contains(10), head.count < Self.headLimitBytes {
+                guard await readiness.wait(for: socket) else { return late }
+                guard let more = try? kernel.receive(from: socket, limitBytes: 4096), !more.isEmpty else { break }
+                head += more
+            }
+            let words = head.prefix { $0 != 13 && $0 != 10 }.split(separator: 32)
+            guard words.count > 1, let status = Int(String(decoding: words[1], as: UTF8.self)) else {
+                return .failure(
+                    "Get \"\(url)\": \(head.isEmpty ? "EOF" : "net/http: HTTP/1.x transport connection broken: malformed HTTP response")")
+            }
+            return (200..<400).contains(status) ? .success : .failure("HTTP probe failed with statuscode: \(status)")
+        } ?? late
     }
 
     static func span(_ seconds: Double) -> String { PodMachine.span(seconds) }

@@ -49,6 +49,9 @@ final class StatusWriter: Sendable {
         }
     }
 
+    /// The last status that was written or is to be written.
+    var latest: JSON? { state.withLock { $0.wanted ?? ($0.written.isNull ? nil : $0.written) } }
+
     /// Another object is to carry the status from now on.
     func reset() { state.withLock { $0.written = .null } }
 

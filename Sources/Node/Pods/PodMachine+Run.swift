@@ -177,7 +177,7 @@ extension PodMachine {
             wait = record.pulls.next(now: now.seconds, startsWithWait: true)
             record.turnsAt = now.seconds + Self.pullErrorSeconds
         case "InvalidImageName", "ErrImageNeverPull": wait = record.pulls.next(now: now.seconds, startsWithWait: true)
-        case "CreateContainerConfigError": wait = Self.configRetrySeconds
+        case "CreateContainerConfigError", "FailedMount": wait = Self.configRetrySeconds
         default:
             // The container was made and its program could not be run: that counts as a start.
             record.hasStartedOnce = true

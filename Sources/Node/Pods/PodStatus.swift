@@ -14,8 +14,7 @@ package struct StatusSurroundings: Sendable {
 }
 
 extension PodMachine {
-    /// The whole status. `previous` is the last one written or read: times of conditions that did not change come from it,
-    /// and so do the conditions of others.
+    /// The whole status. `previous` is the last one written or read: times of conditions that did not change come from it.
     package func status(previous: JSON, _ surroundings: StatusSurroundings, now: Timestamp) -> JSON {
         let phase = phase
         var status: JSON = .emptyObject
@@ -125,9 +124,8 @@ extension PodMachine {
         if let ending, ending.reason == "Evicted" || ending.reason == "Preempting" {
             own.append(Condition("DisruptionTarget", true, reason: "TerminationByKubelet", message: ending.message))
         }
-        let types = Set(own.map(\.type))
-        return previous.filter { !types.contains($0["type"]?.string ?? "") }
-            + own.map { $0.document(previous: previous, now: now) }
+        // Those of others stay in the API as they are: a status is a patch.
+        return own.map { $0.document(previous: previous, now: now) }
     }
 
     private struct Condition {
