@@ -1,5 +1,6 @@
 // Starting, signalling and reaping processes for PID 1 of a node.
 internal import CLinux
+package import Essentials
 internal import Glibc
 
 /// What to start.
@@ -78,6 +79,32 @@ package enum ReaperProcesses {
 
     /// What containers mount below is seen by the others that share a directory with them, as on any machine.
     package static func shareMounts() { _ = mount(nil, "/", nil, UInt(MS_REC | MS_SHARED), nil) }
+
+    /// Another program in the place of this one, with its environment; comes back only when that fails.
+    package static func become(_ path: String, _ arguments: [String]) {
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+        words.append(nil)
+        // What is ignored here would be ignored there.
+        Glibc.signal(SIGPIPE, SIG_DFL)
+        execv(path, words)
+    }
+
+    /// Standard input becomes these bytes, which must fit a pipe.
+    package static func giveInput(_ bytes: [UInt8]) -> Bool {
+        guard bytes.count <= 60 << 10, let ends = try? PTYFiles.pipe() else { return false }
+        defer { PTYFiles.close(ends.reading) }
+        let written = PTYFiles.write(ends.writing, bytes)
+        PTYFiles.close(ends.writing)
+        guard written == bytes.count, dup2(ends.reading, 0) == 0 else { return false }
+        _ = fcntl(0, F_SETFL, fcntl(0, F_GETFL) & ~O_NONBLOCK)
+        return true
+    }
+
+    /// The same stream under another number.
+    package static func duplicate(_ descriptor: Int32) -> OwnedDescriptor? {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        return copy >= 0 ? OwnedDescriptor(copy) : nil
+    }
 
     /// Orphans below this process become its children, as they do below PID 1.
     package static func adoptOrphans() { lectern_terminal_adopt_orphans() }

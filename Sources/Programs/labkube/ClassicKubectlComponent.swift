@@ -1,10 +1,10 @@
-// `kubectl-classic`: the lesson's kubectl of old.
+// `kubectl-classic`: the lesson's kubectl of old, in front of the real one.
+internal import Kubeadm
 
 enum ClassicKubectlComponent: Component {
     static let name = "kubectl-classic"
 
     static func run(_ flags: Flags) async -> Int32 {
-        Flags.printError("kubectl-classic: not part of this version of Lectern yet\n")
-        return 1
+        ClassicRunner(print: { _ = Output.write($0) }, complain: Flags.printError).run(flags.words)
     }
 }

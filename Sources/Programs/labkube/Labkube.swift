@@ -22,7 +22,7 @@ protocol Component {
         "weave-net": CNIComponent.name, "weave-ipam": CNIComponent.name, "flannel": CNIComponent.name, "bridge": CNIComponent.name,
         "host-local": CNIComponent.name, "portmap": CNIComponent.name, "loopback": CNIComponent.name,
         "launch.sh": NetworkDaemonComponent.name, "init.sh": NetworkDaemonComponent.name, "weave-npc": NetworkDaemonComponent.name,
-        "flanneld": NetworkDaemonComponent.name,
+        "flanneld": NetworkDaemonComponent.name, "kubectl": ClassicKubectlComponent.name,
     ]
 
     static func main() async {
