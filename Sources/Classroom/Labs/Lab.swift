@@ -87,10 +87,13 @@ package struct LabSpec: Sendable, Equatable {
     package var pidsPerNode: Int?
     package var diskMiBPerNode: Int?
     package var egress: Bool
+    /// `classic`: kubectl of the nodes understands what lessons of 2017 say.
+    package var kubernetes: String?
 
     package init(
         workshop: String, nodes: Int, image: String = "lectern/node", lifetimeMinutes: Int? = nil, memoryMiBPerNode: Int? = nil,
-        cpuMillisPerNode: Int? = nil, pidsPerNode: Int? = nil, diskMiBPerNode: Int? = nil, egress: Bool = false
+        cpuMillisPerNode: Int? = nil, pidsPerNode: Int? = nil, diskMiBPerNode: Int? = nil, egress: Bool = false,
+        kubernetes: String? = nil
     ) {
         self.workshop = workshop
         self.nodes = nodes
@@ -101,6 +104,7 @@ package struct LabSpec: Sendable, Equatable {
         self.pidsPerNode = pidsPerNode
         self.diskMiBPerNode = diskMiBPerNode
         self.egress = egress
+        self.kubernetes = kubernetes
     }
 
     /// The spec with the caps applied, or the cap that it asks more than.

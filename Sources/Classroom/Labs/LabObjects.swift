@@ -103,7 +103,7 @@ extension LabSpec {
         [
             "workshop": JSON(workshop), "nodes": JSON(nodes), "image": JSON(image), "lifetimeMinutes": JSON(lifetimeMinutes),
             "memoryMiBPerNode": JSON(memoryMiBPerNode), "cpuMillisPerNode": JSON(cpuMillisPerNode), "pidsPerNode": JSON(pidsPerNode),
-            "diskMiBPerNode": JSON(diskMiBPerNode), "egress": JSON(egress),
+            "diskMiBPerNode": JSON(diskMiBPerNode), "egress": JSON(egress), "kubernetes": JSON(kubernetes),
         ]
     }
 
@@ -112,7 +112,8 @@ extension LabSpec {
         self.init(
             workshop: workshop, nodes: nodes, image: json["image"]?.string ?? "lectern/node", lifetimeMinutes: json["lifetimeMinutes"]?.int,
             memoryMiBPerNode: json["memoryMiBPerNode"]?.int, cpuMillisPerNode: json["cpuMillisPerNode"]?.int,
-            pidsPerNode: json["pidsPerNode"]?.int, diskMiBPerNode: json["diskMiBPerNode"]?.int, egress: json["egress"]?.bool ?? false)
+            pidsPerNode: json["pidsPerNode"]?.int, diskMiBPerNode: json["diskMiBPerNode"]?.int, egress: json["egress"]?.bool ?? false,
+            kubernetes: json["kubernetes"]?.string)
     }
 }
 
@@ -194,6 +195,7 @@ package struct LabObjects: Sendable {
                             "procMount": "Unmasked", "seccompProfile": ["type": "RuntimeDefault"],
                             "capabilities": ["add": JSON(Self.capabilities)],
                         ],
+                        "env": JSON(spec.kubernetes.map { [["name": "LECTERN_KUBERNETES", "value": JSON($0)]] } ?? []),
                         "volumeMounts": JSON(Self.diskVolumes.map { ["name": JSON($0.name), "mountPath": JSON($0.path)] }),
                     ]
                 ],

@@ -71,6 +71,8 @@ package struct Workshop: Sendable, Equatable {
     package var nodes: Int
     /// The image of the nodes; `nil` means the platform's default, `lectern/node`.
     package var nodeImage: String?
+    /// `classic` where the lesson needs the kubectl of 2017.
+    package var kubernetes: String?
     /// The address of the picture in the catalogue, `/w/NAME/files/…`; `nil` where there is none.
     package var picture: String?
     package var caps: RequestedCaps

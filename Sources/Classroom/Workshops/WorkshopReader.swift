@@ -55,7 +55,7 @@ struct WorkshopReader {
             name: folder.name, title: settings.title ?? rendered.first?.title ?? Self.words(folder.name),
             description: settings.description ?? summary,
             author: settings.author ?? "", date: settings.date ?? "", tags: settings.tags, difficulty: settings.difficulty,
-            durationMinutes: settings.durationMinutes, nodes: nodes, nodeImage: settings.image,
+            durationMinutes: settings.durationMinutes, nodes: nodes, nodeImage: settings.image, kubernetes: settings.kubernetes,
             picture: settings.picture.flatMap(references.picture), caps: settings.caps, pages: isBroken ? [] : rendered, problems: problems)
         return (workshop, settings)
     }

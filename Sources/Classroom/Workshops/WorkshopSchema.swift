@@ -51,6 +51,9 @@ package struct SettingKey: Sendable {
                 name: "image", kind: .text(limitBytes: 255), defaultText: "lectern/node",
                 doc: "The image of the nodes. In front matter, the name of a picture file stands for `picture`, as in Jekyll's lessons."),
             .init(
+                name: "kubernetes", kind: .choice(["current", "classic"]), defaultText: "current",
+                doc: "`classic`: `kubectl run` makes Deployments and more is as lessons of 2017 say; everything of today works, too."),
+            .init(
                 name: "picture", kind: .text(limitBytes: 255), defaultText: "none", doc: "A picture beside the lesson, for the catalogue."),
             .init(
                 name: "clickable", kind: .choice(["named", "all"]), defaultText: "named",

@@ -16,6 +16,7 @@ struct WorkshopSettings: Sendable {
     /// The file that names the picture.
     var pictureFile = ""
     var clickableAll: Bool?
+    var kubernetes: String?
     var pages: [(name: String, line: Int)] = []
     var caps = RequestedCaps()
     /// The file that names the caps.
@@ -147,7 +148,11 @@ struct WorkshopSettings: Sendable {
                     key, line, "one of \(names.map { "`\($0)`" }.joined(separator: ", "))" + (meant.map { "; did you mean `\($0)`?" } ?? "")
                 )
             }
-            if key.name == "difficulty" { difficulty = Difficulty(rawValue: name) } else { clickableAll = name == "all" }
+            switch key.name {
+            case "difficulty": difficulty = Difficulty(rawValue: name)
+            case "kubernetes": kubernetes = name
+            default: clickableAll = name == "all"
+            }
         case .files(let limit):
             let names = node.sequence?.map { (name: $0.scalar?.string.trimmed ?? "", line: self.line(of: $0)) }
             guard let names, !names.isEmpty, names.count <= limit, names.allSatisfy({ !$0.name.isEmpty }) else {

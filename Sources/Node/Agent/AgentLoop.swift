@@ -78,10 +78,19 @@ package final class AgentLoop {
     /// Runs until SIGTERM, SIGINT or SIGHUP.
     package func run() {
         reap()
-        if options.isInit { ReaperProcesses.shareMounts() }
+        if options.isInit { prepareNode() }
         if let root = options.systemRoot { openServices(root) }
         while !isEnding { turn() }
         end()
+    }
+
+    /// What PID 1 does once for its node.
+    private func prepareNode() {
+        ReaperProcesses.shareMounts()
+        // The kubectl of old stands in front of the real one where the lab's workshop asks for it.
+        if ReaperProcesses.environment["LECTERN_KUBERNETES"] == "classic", !ReaperFiles.exists("/usr/local/bin/kubectl") {
+            _ = ReaperFiles.link("/usr/local/bin/kubectl", to: "/usr/lib/lectern/labkube")
+        }
     }
 
     private func openServices(_ root: String) {

@@ -190,7 +190,7 @@ private func labSpec(_ name: String, in library: WorkshopLibrary) throws(LabProb
         workshop: name, nodes: workshop.nodes, image: workshop.nodeImage ?? "lectern/node", lifetimeMinutes: workshop.caps.lifetimeMinutes,
         memoryMiBPerNode: workshop.caps.memoryBytesPerNode.map { Int($0 >> 20) },
         cpuMillisPerNode: workshop.caps.cpuMillicoresPerNode.map { Int($0) }, pidsPerNode: workshop.caps.pidsPerNode.map { Int($0) },
-        diskMiBPerNode: workshop.caps.diskBytesPerNode.map { Int($0 >> 20) })
+        diskMiBPerNode: workshop.caps.diskBytesPerNode.map { Int($0 >> 20) }, kubernetes: workshop.kubernetes)
 }
 
 private func usage(of kubelet: Kubelet) async -> [String: LabUsage] {
