@@ -175,6 +175,25 @@ import Testing
         #expect(await harness.send("DELETE", "/api/v1/componentstatuses/x").status == 405)
     }
 
+    @Test func componentsAreWellWhileTheyRenewTheirLease() async throws {
+        let harness = try await Harness(schema: .cluster)
+        _ = try await harness.client.create(.namespaces, ["metadata": ["name": "kube-system"]])
+        _ = try await harness.client.create(
+            .leases,
+            [
+                "metadata": ["name": "kube-scheduler", "namespace": "kube-system"],
+                "spec": ["holderIdentity": "node1_x", "leaseDurationSeconds": 15, "renewTime": JSON(harness.clock.now().rfc3339Micro)],
+            ])
+        let table = await harness.send(
+            "GET", "/api/v1/componentstatuses", accept: "application/json;as=Table;v=v1;g=meta.k8s.io")
+        #expect(table.document["rows"]?.array?.map { $0["cells"]?[1] } == ["Unhealthy", "Healthy", "Healthy"])
+        harness.clock.advance(seconds: 60)
+        let scheduler = await harness.send("GET", "/api/v1/componentstatuses/scheduler")
+        #expect(scheduler.document["conditions"]?[0]?["message"] == "node1_x renewed its lease 60s ago")
+        #expect(scheduler.headers.contains { $0.0 == "warning" && $0.1.contains("v1 ComponentStatus is deprecated in v1.19+") })
+        #expect(await harness.send("GET", "/api/v1/componentstatuses/nope").status == 404)
+    }
+
     @Test func aBindingOfItsOwnBindsItsPod() async throws {
         let harness = try await Harness(schema: .cluster)
         _ = try await harness.client.create(.pods, Harness.pod("web"))

@@ -92,6 +92,7 @@ package struct APIServer: ClusterTransport {
         if let subresource = target.subresource, subresource != "status" { return try await serve(subresource, request, target) }
         let verb = Self.verb(request, target)
         if target.kind.name == "Binding", verb == "create" { return try await bind(request, try pod(of: request, target)) }
+        if target.kind.resource == .componentStatuses, ["get", "list"].contains(verb) { return try componentStatuses(request, target) }
         guard target.kind.isStored, target.kind.verbs.contains(verb) else { throw .methodNotAllowed() }
         if target.subresource == "status" {
             guard target.kind.hasStatus, ["get", "update", "patch"].contains(verb) else {
