@@ -171,7 +171,7 @@ let allTests: [Target] = [
     tests("PodLiveTests", uses: ["Pods", "PodRuntime", "Containers", "ClusterModel", "Kernel", "Essentials"]),
     tests(
         "LabNetworkTests",
-        uses: ["PodNetwork", "ServiceProxy", "ClusterDNS", "ClusterClient", "ClusterModel", "Kernel", "Essentials"]),
+        uses: ["PodNetwork", "ServiceProxy", "ClusterDNS", "ClusterClient", "ClusterModel", "Kernel", "Yaml", "Essentials"]),
     tests(
         "LabNetworkLiveTests",
         uses: [

@@ -122,6 +122,11 @@ extension LabNetworkLiveTests {
                 try await eventually {
                     try (0..<10).allSatisfy { _ in try greeting(from: served.client.pin, address, 80)?.hasPrefix("second") == true }
                 })
+            // What a curious learner takes away comes back.
+            _ = try run(["/usr/sbin/nft", "flush", "ruleset"], in: served.one.pin)
+            #expect(
+                try await eventually { try greeting(from: served.client.pin, address, 80, milliseconds: 200)?.hasPrefix("second") == true })
+
             try await served.cluster.client.delete(.services, namespace: "default", name: "web")
             #expect(try await eventually { try greeting(from: served.client.pin, served.one.address, 30080, milliseconds: 200) == "" })
         }

@@ -76,7 +76,7 @@ package final class DNSServer: Sendable {
     package static func started(
         _ resolver: NameResolver, ports: Set<UInt16>, write: @escaping @Sendable (String) -> Void
     ) throws(KernelProblem) -> [DNSServer] {
-        let readiness = try Readiness()
+        let readiness = if let shared = Readiness.shared { shared } else { try Readiness() }
         var servers: [DNSServer] = []
         for port in ports.sorted() {
             let server = DNSServer(resolver: resolver, at: InternetEndpoint(IPv4(0), port), readiness: readiness, write: write)

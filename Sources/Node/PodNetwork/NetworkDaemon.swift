@@ -40,6 +40,9 @@ package final class NetworkDaemon: Sendable {
     /// Waits after the first, second, … failure to reach the API server, in milliseconds; the last one holds from then on.
     static let retryMilliseconds = [20, 50, 100, 200, 500, 1000]
 
+    /// Attempts in which a node may yet get its address and subnet, which others write.
+    static let patience = 20
+
     private struct State {
         var plan: NodePlan?
         var isReady = false
@@ -72,13 +75,13 @@ package final class NetworkDaemon: Sendable {
                 let plan = try decide(nodes)
                 try install(plan)
                 return plan
-            } catch let problem as PodNetworkProblem {
+            } catch let problem as PodNetworkProblem where failures >= Self.patience || !problem.mayPass {
                 throw problem
             } catch let problem as KernelProblem {
                 throw PodNetworkProblem.kernel(problem)
             } catch {
                 try Task.checkCancellation()
-                if failures == 0 { log.warning("the API server does not answer yet", metadata: ["cause": "\(error)"]) }
+                if failures == 0 { log.warning("the cluster does not tell this node's network yet", metadata: ["cause": "\(error)"]) }
                 try await Task.sleep(for: .milliseconds(Self.retryMilliseconds[min(failures, Self.retryMilliseconds.count - 1)]))
                 failures += 1
             }
@@ -92,6 +95,10 @@ package final class NetworkDaemon: Sendable {
         try await tellCondition(plan.own.name)
         state.withLock { $0.isReady = true }
         log.notice("pods of this node have \(plan.subnet)", metadata: ["node": "\(plan.own.name)"])
+        let watch = try Readiness.shared?.watchLoss(of: filter) {
+            if let plan = self.plan { _ = try? self.filter.apply(plan.masqueradeTable) }
+        }
+        defer { if let watch { Readiness.shared?.cancel(watch) } }
         let nodes = Informer(client: client, resource: .nodes)
         try await withThrowingTaskGroup(of: Void.self) { group in
             let changes = nodes.changes()
@@ -163,8 +170,6 @@ package final class NetworkDaemon: Sendable {
     }
 
     private func apply(_ plan: NodePlan) throws {
-        // Pods' packets come and go by different links when a service leads elsewhere, so a strict check of the way back would
-        // drop them; the loose one of 2 still refuses senders that nobody knows.
         try stack.configure([("net/ipv4/ip_forward", "1")])
         if options.masquerades { try filter.apply(plan.masqueradeTable) } else { try filter.remove() }
         var tunnelLink: Int32?

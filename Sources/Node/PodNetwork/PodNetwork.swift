@@ -20,6 +20,14 @@ package enum PodNetworkProblem: Problem, Equatable {
     case badConfiguration(String)
     case kernel(KernelProblem)
 
+    /// Whether waiting may help: others write a node's address and subnet.
+    var mayPass: Bool {
+        switch self {
+        case .noSubnet, .nodeUnknown: true
+        case .subnetTaken, .badConfiguration, .kernel: false
+        }
+    }
+
     package var reason: String {
         switch self {
         case .noSubnet: "NoPodSubnet"

@@ -28,6 +28,8 @@ package final class PolicyDaemon: Sendable {
     /// Runs until cancelled. The rules stay.
     package func run() async throws {
         let (kicks, kick) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let watch = try Readiness.shared?.watchLoss(of: filter) { kick.yield() }
+        defer { if let watch { Readiness.shared?.cancel(watch) } }
         let changes = policies.changes()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.policies.run() }

@@ -25,6 +25,8 @@ package final class ServiceProxyLoop: Sendable {
         var changed: Set<String> = []
         var ports: [String: [ServicePort]] = [:]
         var isSynced = false
+        /// Somebody else removed the table.
+        var isLost = false
         var failedAt: Double?
     }
 
@@ -60,6 +62,9 @@ package final class ServiceProxyLoop: Sendable {
     /// Whether the kernel has the rules that the API server asks for.
     package var isHealthy: Bool { state.withLock { $0.isSynced && $0.failedAt == nil } }
 
+    /// Takes away what an earlier proxy left.
+    package static func removeRules() throws(KernelProblem) { try PacketFilter(table: ServiceTable.name).remove() }
+
     /// Runs until cancelled. The rules stay, so that services go on while the proxy is replaced.
     package func run() async throws {
         do throws(KernelProblem) {
@@ -69,6 +74,12 @@ package final class ServiceProxyLoop: Sendable {
             log.warning("node ports of 127.0.0.1 will not answer", metadata: ["cause": "\(error)"])
         }
         let (kicks, kick) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let watch = try Readiness.shared?.watchLoss(of: filter) {
+            self.log.warning("somebody removed the rules; they are made again")
+            self.state.withLock { $0.isLost = true }
+            kick.yield()
+        }
+        defer { if let watch { Readiness.shared?.cancel(watch) } }
         let serviceChanges = services.changes()
         let sliceChanges = slices.changes()
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -108,9 +119,12 @@ package final class ServiceProxyLoop: Sendable {
 
     /// Makes the rules as the services are now; false when the kernel refused.
     private func synchronize() -> Bool {
-        let (changed, known, isFirst) = state.withLock { state in
-            defer { state.changed = [] }
-            return (state.changed, state.ports, !state.isSynced)
+        let (changed, known, isFirst, isLost) = state.withLock { state in
+            defer {
+                state.changed = []
+                state.isLost = false
+            }
+            return (state.changed, state.ports, !state.isSynced, state.isLost)
         }
         var ports = known
         if isFirst {
@@ -123,7 +137,7 @@ package final class ServiceProxyLoop: Sendable {
             }
         }
         ports = ports.filter { !$0.value.isEmpty }
-        if !isFirst, ports == known { return true }
+        if !isFirst, !isLost, ports == known { return true }
         let all = ports.values.flatMap(\.self)
         var table = ServiceTable(clusterNetwork: clusterNetwork)
         do throws(KernelProblem) {

@@ -72,11 +72,11 @@ package struct ServiceTable {
                     .masquerade,
                 ],
             ])
-        chains["reject-chain"] = FilterChain([[.reject]])
+        chains["reject-chain"] = FilterChain([.transport(6) + [.reset], [.reject]])
         chains["endpoints-check"] = FilterChain([
             Self.addressAndPort + [.map(set: "no-endpoint-services", register: 0, into: nil)],
             Self.portOfNode + [.map(set: "no-endpoint-nodeports", register: 0, into: nil)],
-            .destination(in: "cluster-ips") + [.reject],
+            .destination(in: "cluster-ips") + [.verdict(.goto("reject-chain"))],
         ])
         let check: FilterRule = .state(8) + [.verdict(.jump("endpoints-check"))]
         for (name, hook) in [("filter-forward", FilterHook.forward), ("filter-output", .output)] {

@@ -71,10 +71,19 @@ struct NetlinkMessage {
 struct NetlinkSocket {
     let descriptor: OwnedDescriptor
 
-    init(_ family: Int32 = NETLINK_ROUTE) throws(KernelProblem) {
+    /// `groups`: events to be told of, as bits.
+    init(_ family: Int32 = NETLINK_ROUTE, groups: UInt32 = 0) throws(KernelProblem) {
         let number = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), family)
         guard number >= 0 else { throw LinuxKernel.failed("socket", "netlink") }
         descriptor = OwnedDescriptor(number)
+        guard groups != 0 else { return }
+        var name = sockaddr_nl()
+        name.nl_family = sa_family_t(AF_NETLINK)
+        name.nl_groups = groups
+        let result = withUnsafePointer(to: &name) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(number, $0, socklen_t(MemoryLayout<sockaddr_nl>.size)) }
+        }
+        guard result == 0 else { throw LinuxKernel.failed("bind", "netlink") }
     }
 
     /// Sends a request and waits for its acknowledgement.

@@ -23,6 +23,9 @@ package final class Readiness: Sendable {
         case pause(milliseconds: Int)
     }
 
+    /// One for all in a program that watches little; nil when the kernel gave none.
+    package static let shared: Readiness? = try? Readiness()
+
     /// Starts the thread, which lives as long as the process.
     package init() throws(KernelProblem) {
         let number = epoll_create1(Int32(EPOLL_CLOEXEC))

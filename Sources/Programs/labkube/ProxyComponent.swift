@@ -15,6 +15,10 @@ enum ProxyComponent: Component {
     static func run(_ flags: Flags) async -> Int32 {
         EndOnSignal.arm()
         do {
+            if flags.isOn("cleanup") {
+                try ServiceProxyLoop.removeRules()
+                return 0
+            }
             var settings: JSON = .emptyObject
             if let path = flags.value("config") {
                 settings = try YAML.document(LinuxKernel().read(path, limitBytes: 1 << 20))

@@ -291,6 +291,7 @@ extension NetlinkMessage {
                 data.attribute(1, big: UInt32(0))
                 data.attribute(2, [UInt8(3)])
             }
+        case .reset: expression("reject") { data in data.attribute(1, big: UInt32(1)) }
         case .verdict(let verdict):
             expression("immediate") { data in
                 data.attribute(1, big: UInt32(0))

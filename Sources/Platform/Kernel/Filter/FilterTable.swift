@@ -167,8 +167,10 @@ package enum FilterStep: Sendable, Hashable {
     case random(below: UInt32, into: Int)
     case changeDestination(address: Int, port: Int?)
     case masquerade
-    /// Answers with ICMP "port unreachable".
+    /// Answers with ICMP "port unreachable", of which the kernel sends one client only a few a second.
     case reject
+    /// Answers TCP with a reset.
+    case reset
     case verdict(FilterVerdict)
 }
 

@@ -10,8 +10,8 @@ package final class PacketFilter: Sendable {
     static let transactionLimitBytes = 180_000
 
     private let name: String
-    private let networkNamespace: String?
-    private let written = Mutex<FilterTable?>(nil)
+    fileprivate let networkNamespace: String?
+    fileprivate let written = Mutex<FilterTable?>(nil)
 
     /// `networkNamespace`: a path that pins it; nil: the caller's own.
     package init(table name: String, in networkNamespace: String? = nil) {
@@ -93,6 +93,38 @@ package final class PacketFilter: Sendable {
                 size += bytes
             }
             try socket.transaction(part, "filter", name)
+        }
+    }
+}
+
+extension Readiness {
+    /// Calls `lost` when somebody has removed the table, as `nft flush ruleset` does, until the watch is cancelled. It costs
+    /// nothing meanwhile.
+    package func watchLoss(of filter: PacketFilter, _ lost: @escaping @Sendable () -> Void) throws(KernelProblem) -> UInt64 {
+        let socket = try LinuxKernel.inside(filter.networkNamespace) { () throws(KernelProblem) in
+            try NetlinkSocket(NETLINK_NETFILTER, groups: 1 << (7 - 1) /* NFNLGRP_NFTABLES */)
+        }
+        return try watch(socket.descriptor) { [weak filter] in
+            guard let filter else { return .stop }
+            var isSuspect = false
+            while true {
+                var bytes = [UInt8](repeating: 0, count: 16_384)
+                let count = recv(socket.descriptor.number, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+                if count < 0 {
+                    if errno == EINTR { continue }
+                    // More happened than the socket holds.
+                    if errno == ENOBUFS {
+                        isSuspect = true
+                        continue
+                    }
+                    break
+                }
+                let deletion = UInt16(10 << 8 | FilterMessages.Kind.deleteTable.rawValue)
+                if NetlinkReply.messages(bytes[0..<count]).contains(where: { $0.type == deletion }) { isSuspect = true }
+            }
+            // What this program did itself has put another table in its place.
+            if isSuspect, filter.written.withLock({ $0 != nil }), !filter.isThere() { lost() }
+            return .again
         }
     }
 }
