@@ -44,7 +44,8 @@ let programs: [Target] = [
     program(
         "lectern", target: "lectern",
         uses: [
-            "Gateway", "Settings", "Labs", "Terminals", "Ports", "Accounts", "Workshops", "APIFront", "APIServer", "Scheduler", "Controllers",
+            "Gateway", "Settings", "Labs", "Terminals", "Ports", "Accounts", "Workshops", "APIFront", "APIServer", "Scheduler",
+            "Controllers",
             "Kubelet", "Containers", "Network", "ClusterClient", "ClusterStore", "ClusterModel", "Web", "Crypto",
             "Database", "Kernel", "Essentials", arguments, logging, yaml,
         ]),
@@ -165,9 +166,11 @@ let allTests: [Target] = [
     tests(
         "PodsTests",
         uses: [
-            "Pods", "PodRuntime", "NodeKubelet", "APIServer", "ClusterStore", "ClusterWire", "ClusterClient", "ClusterModel", "Database", "Web",
+            "Pods", "PodRuntime", "NodeKubelet", "APIServer", "ClusterStore", "ClusterWire", "ClusterClient", "ClusterModel", "Database",
+            "Web",
             "Crypto", "Kernel", "Essentials",
         ]),
+    tests("PodRuntimeTests", uses: ["Pods", "PodRuntime", "Containers", "ClusterModel", "Kernel", "Essentials"]),
     tests("PodLiveTests", uses: ["Pods", "PodRuntime", "Containers", "ClusterModel", "Kernel", "Essentials"]),
     tests(
         "LabNetworkTests",

@@ -38,7 +38,10 @@ package enum Capabilities {
         return .success(chosen & bounding)
     }
 
-    package struct UnknownCapability: Error, Equatable { package var name: String }
+    package struct UnknownCapability: Error, Equatable {
+        package var name: String
+        package init(name: String) { self.name = name }
+    }
 
     static func list(_ bits: UInt64) -> [String] {
         names.indices.filter { bits >> UInt64($0) & 1 == 1 }.map { "CAP_" + names[$0] }

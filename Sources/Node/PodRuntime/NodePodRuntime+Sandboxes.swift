@@ -14,7 +14,7 @@ extension NodePodRuntime {
     private static let removalSeconds = 30.0
 
     package func startSandbox(_ plan: SandboxPlan) async throws(PodRuntimeProblem) -> [String] {
-        let what = "Failed to create pod sandbox"
+        let what = "failed to start sandbox"
         guard Self.isSafe(plan.uid), Self.isSafe(plan.namespace), Self.isSafe(plan.name) else {
             throw PodRuntimeProblem(reason: "FailedCreatePodSandBox", message: "invalid name of a pod")
         }
@@ -215,7 +215,7 @@ extension NodePodRuntime {
         let record = sandbox(uid) ?? readRecord(uid)
         let group = record?.group ?? groups.pods()[uid]
         guard record != nil || group != nil || kernel.exists(places.directory) || kernel.exists(places.storage) else { return }
-        let what = "Failed to kill pod sandbox"
+        let what = "failed to stop sandbox"
         do throws(PodRuntimeProblem) {
             if let group { try await killAll(group, record) }
             if let record { await detach(record) }
