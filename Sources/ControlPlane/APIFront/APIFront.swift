@@ -6,6 +6,7 @@ package import APIServer
 package import Access
 package import ClusterModel
 package import Essentials
+internal import Synchronization
 package import Web
 
 /// Serves requests for WebSockets and other upgrades: exec, attach, port-forward.
@@ -33,6 +34,7 @@ package struct APIFront: WireHandler {
     let proxies: (any ProxyRequests)?
     let health: HealthChecks
     let clock: any WallClock
+    private let identifiers = RequestIdentifiers()
 
     package init(
         server: APIServer, access: Access? = nil, schema: Schema, audit: AuditLog? = nil, upgrades: (any StreamUpgrades)? = nil,
@@ -52,7 +54,7 @@ package struct APIFront: WireHandler {
 
     package func respond(to request: HTTPRequest, body: [UInt8]) async -> HTTPResponse {
         let call = APICall(request)
-        let id = call.request.header("audit-id") ?? Identifier.uuid()
+        let id = request.headers["audit-id"] ?? identifiers.next()
         var attributes = call.attributes
         var user = UserInfo.anonymous
         let received = audit == nil ? nil : clock.now()
@@ -116,6 +118,19 @@ package struct APIFront: WireHandler {
         } catch {
             return .refuse(Self.response(error))
         }
+    }
+
+    /// One object, read from memory.
+    package func isQuick(_ request: HTTPRequest) -> Bool {
+        guard request.method == "GET", access != nil, request.headers["upgrade"] == nil, !request.target.contains("watch=") else {
+            return false
+        }
+        let path = request.target.utf8.prefix { $0 != UInt8(ascii: "?") }
+        // /api/v1/namespaces/NS/RESOURCE/NAME and the like; lists have fewer parts, logs and proxies more.
+        let slashes = path.reduce(0) { $0 + ($1 == UInt8(ascii: "/") ? 1 : 0) }
+        if request.target.hasPrefix("/api/") { return slashes == (request.target.contains("/namespaces/") ? 6 : 4) }
+        if request.target.hasPrefix("/apis/") { return slashes == (request.target.contains("/namespaces/") ? 7 : 5) }
+        return false
     }
 
     package func refusal(_ status: Int, _ reason: String) -> HTTPResponse {
@@ -195,6 +210,17 @@ package struct APIFront: WireHandler {
                     }
                 })
         }
+    }
+}
+
+/// Makes audit identifiers: a random beginning of this process, and a number.
+final class RequestIdentifiers: Sendable {
+    private let beginning = String(Identifier.uuid().dropLast(12))
+    private let count = Atomic<UInt64>(0)
+
+    func next() -> String {
+        let number = String(count.wrappingAdd(1, ordering: .relaxed).newValue, radix: 16)
+        return beginning + String(repeating: "0", count: max(0, 12 - number.count)) + number
     }
 }
 

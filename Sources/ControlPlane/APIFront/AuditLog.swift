@@ -37,11 +37,13 @@ package final class AuditLog: Sendable {
     }
 
     private let path: String
+    private let policy: AuditPolicy
     private let state: Mutex<State>
 
     /// `-` is standard output. `nil` where the file cannot be written.
-    package init?(path: String) {
+    package init?(path: String, policy: AuditPolicy = AuditPolicy()) {
         self.path = path
+        self.policy = policy
         let descriptor = path == "-" ? dup(1) : open(path, O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return nil }
         let size = lseek(descriptor, 0, SEEK_END)
@@ -51,6 +53,7 @@ package final class AuditLog: Sendable {
     deinit { state.withLock { _ = close($0.descriptor) } }
 
     package func record(_ record: AuditRecord, at now: Timestamp) {
+        guard policy.logs(record.attributes, record.user) else { return }
         let bytes = Self.line(record, now).bytes + [0x0A]
         state.withLock { state in
             if state.written > Self.fileLimitBytes, path != "-" { rotate(&state) }

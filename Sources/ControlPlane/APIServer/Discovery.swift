@@ -3,7 +3,7 @@ internal import ClusterModel
 internal import Essentials
 
 extension APIServer {
-    static let gitVersion = "v1.32.0-lectern"
+    static let gitVersion = "v1.32.0"
 
     func document(_ document: Route.Document, _ request: APIRequest) throws(ClusterProblem) -> JSON {
         guard ["GET", "HEAD"].contains(request.method) else { throw .methodNotAllowed() }

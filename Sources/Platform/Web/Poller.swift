@@ -106,16 +106,20 @@ final class Poller {
     func dispatch(waiting: Bool) {
         let count = epoll_wait(descriptor, events, Int32(Self.batch), waiting ? -1 : 0)
         guard count > 0 else { return }
-        for index in 0..<Int(count) {
-            let token = events[index].data.u64
-            if token == 0 {
-                tick()
-            } else if token == Self.wakeToken {
-                LoopEngine.woken()
-            } else {
-                sources[token]?.ready(events[index].events)
+        var isWoken = false
+        LoopExecutor.shared.dispatch {
+            for index in 0..<Int(count) {
+                let token = events[index].data.u64
+                if token == 0 {
+                    tick()
+                } else if token == Self.wakeToken {
+                    isWoken = true
+                } else {
+                    sources[token]?.ready(events[index].events)
+                }
             }
         }
+        if isWoken { LoopEngine.woken() }
     }
 
     private func tick() {

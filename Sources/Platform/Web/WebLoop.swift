@@ -30,6 +30,8 @@ final class LoopExecutor: SerialExecutor {
 
     private enum Work {
         case job(UnownedJob)
+        /// A part of a task that prefers this thread.
+        case task(UnownedJob)
         case closure(@WebLoop @Sendable () -> Void)
     }
 
@@ -58,13 +60,27 @@ final class LoopExecutor: SerialExecutor {
     func enqueue(_ job: consuming ExecutorJob) { add(.job(UnownedJob(job))) }
     func enqueue(_ closure: @escaping @WebLoop @Sendable () -> Void) { add(.closure(closure)) }
 
+    func enqueue(task job: UnownedJob) { add(.task(job)) }
+
     private func add(_ work: Work) {
+        // What the loop itself adds while it looks at sockets, it finds right after.
+        let isSeen = isLoopThread && dispatching.isOn
         let wakes = queue.withLock { queue in
             queue.work.append(work)
-            return queue.work.count == 1 && !queue.isDraining
+            return queue.work.count == 1 && !queue.isDraining && !isSeen
         }
         if wakes { wake() }
     }
+
+    /// Looks at sockets, then works off what that has added.
+    func dispatch(_ body: () -> Void) {
+        dispatching.isOn = true
+        body()
+        dispatching.isOn = false
+        if queue.withLock({ !$0.work.isEmpty }) { drain() }
+    }
+
+    private let dispatching = LoopFlag()
 
     private func wake() { _ = eventfd_write(wakeDescriptor, 1) }
 
@@ -86,6 +102,7 @@ final class LoopExecutor: SerialExecutor {
             for work in batch {
                 switch work {
                 case .job(let job): job.runSynchronously(on: asUnownedSerialExecutor())
+                case .task(let job): job.runSynchronously(on: LoopTasks.shared.asUnownedTaskExecutor())
                 case .closure(let closure): WebLoop.assumeIsolated(closure)
                 }
             }
@@ -96,6 +113,18 @@ final class LoopExecutor: SerialExecutor {
         }
         if more { wake() }
     }
+}
+
+/// Runs tasks that are short between their waits on the loop's thread, so that none of their steps changes threads.
+final class LoopTasks: TaskExecutor {
+    static let shared = LoopTasks()
+    func enqueue(_ job: consuming ExecutorJob) { LoopExecutor.shared.enqueue(task: UnownedJob(job)) }
+}
+
+/// A switch that only the loop's thread touches.
+private final class LoopFlag: @unchecked Sendable {
+    // Guard: read and set on the loop's thread alone.
+    var isOn = false
 }
 
 /// True on the loop's thread only.

@@ -173,14 +173,19 @@ final class WireConnection: RawConnectionHandler {
         let wantsUpgrade = request.headers["upgrade"] != nil
         let writer = HTTPBodyWriter(limitBytes: listener.limits.writeBufferBytes) { [weak self] in WebLoop.post { self?.pump() } }
         self.writer = writer
-        task = Task { [weak self] in
+        task = Task(executorPreference: handler.isQuick(request) ? LoopTasks.shared : nil) { [weak self] in
             if wantsUpgrade, let upgrade = await handler.upgrade(request) {
                 WebLoop.post { self?.upgrade(upgrade, writer) }
                 return
             }
             let response = await handler.respond(to: request, body: body)
             WebLoop.post { self?.answer(response, writer) }
-            guard case .stream(let stream) = response.body, request.method != "HEAD", response.mayHaveBody else { return }
+        }
+    }
+
+    /// Streams are passed on by the loop's thread: they wait more than they work.
+    private func write(_ stream: HTTPBodyStream, _ writer: HTTPBodyWriter) {
+        task = Task(executorPreference: LoopTasks.shared) { [weak self] in
             do {
                 try await stream.write(writer)
                 writer.finish()
@@ -201,12 +206,12 @@ final class WireConnection: RawConnectionHandler {
         case .none: break
         case .bytes(let bytes): body = bytes
         case .file: return answer(.text("files are not served here\n", status: 500), writer)
-        case .stream where !isHead && response.mayHaveBody:
+        case .stream(let stream) where !isHead && response.mayHaveBody:
             var head = WireAnswer.head(response, length: nil, isChunked: !closesAfter, close: closesAfter)
             head.reserveCapacity(head.count + 1024)
             connection.send(head)
             phase = .streaming(isChunked: !closesAfter)
-            return pump()
+            return write(stream, writer)
         case .stream: break
         }
         var bytes = WireAnswer.head(response, length: body.count, isChunked: false, close: closesAfter)

@@ -48,12 +48,15 @@ package protocol WireHandler: Sendable {
     func respond(to request: HTTPRequest, body: [UInt8]) async -> HTTPResponse
     /// A request with `Upgrade`; nil: it is answered as any other.
     func upgrade(_ request: HTTPRequest) async -> WireUpgrade?
+    /// Whether the answer takes next to no work and waits for nothing: it is then made on the loop's thread.
+    func isQuick(_ request: HTTPRequest) -> Bool
     /// What is said to a request that is refused before it is read: 400, 408, 413, 431.
     func refusal(_ status: Int, _ reason: String) -> HTTPResponse
 }
 
 extension WireHandler {
     package func upgrade(_ request: HTTPRequest) async -> WireUpgrade? { nil }
+    package func isQuick(_ request: HTTPRequest) -> Bool { false }
     package func refusal(_ status: Int, _ reason: String) -> HTTPResponse { .text(reason + "\n", status: status) }
 }
 

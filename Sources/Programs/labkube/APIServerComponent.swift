@@ -61,6 +61,7 @@ struct APIServerOptions: Sendable {
     var nodePorts: ClosedRange<Int>
     var access = AccessSettings()
     var auditPath: String?
+    var auditPolicy: String?
     var kubeletCertificate: String?
     var kubeletKey: String?
     var kubeletAuthority: String?
@@ -91,6 +92,7 @@ struct APIServerOptions: Sendable {
         }
         nodePorts = ports[0]...ports[1]
         auditPath = flags.value("audit-log-path")
+        auditPolicy = flags.value("audit-policy-file")
         kubeletCertificate = flags.value("kubelet-client-certificate")
         kubeletKey = flags.value("kubelet-client-key")
         kubeletAuthority = flags.value("kubelet-certificate-authority")
@@ -167,7 +169,8 @@ struct APIServerProcess {
         ])
         var audit: AuditLog?
         if let path = options.auditPath {
-            audit = AuditLog(path: path)
+            let policy = try options.auditPolicy.map { try AuditPolicy(text: Array(try APIServerOptions.text($0).utf8)) }
+            audit = AuditLog(path: path, policy: policy ?? AuditPolicy())
             if audit == nil { throw APIServerProblem.unreadable(path) }
         }
         let kubelets = KubeletLinks(
