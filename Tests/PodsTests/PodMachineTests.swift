@@ -261,6 +261,26 @@ import Testing
         #expect(driver.container("c")["lastState"]?["terminated"]?["reason"] == "ContainerStatusUnknown")
     }
 
+    @Test func aNewSandboxIsInitializedAgain() {
+        var driver = MachineDriver(
+            ["initContainers": [["name": "i", "image": "alpine"]], "containers": [["name": "c", "image": "alpine"]]],
+            status: [
+                "phase": "Running",
+                "initContainerStatuses": [
+                    [
+                        "name": "i", "restartCount": 0, "containerID": "lectern://i",
+                        "state": ["terminated": ["exitCode": 0, "reason": "Completed"]],
+                    ]
+                ],
+                "containerStatuses": [
+                    ["name": "c", "restartCount": 0, "containerID": "lectern://c", "state": ["running": .emptyObject]]
+                ],
+            ])
+        #expect(driver.bringUp().last == .start(container: "i", attempt: 1))
+        driver.start("i", attempt: 1)
+        #expect(driver.exit("i", attempt: 1).last == .start(container: "c", attempt: 1))
+    }
+
     @Test func ephemeralContainersAreAddedAndNeverRestarted() {
         var driver = MachineDriver(MachineDriver.one)
         _ = driver.bringUp()

@@ -27,7 +27,9 @@ struct KubeletServer: Sendable {
     private func serveHealth() async {
         guard let port = kubelet.settings.healthPort else { return }
         let configuration = WireServerConfiguration(address: kubelet.settings.healthAddress, port: port)
-        await keep(WireServer(configuration: configuration, handler: HealthHandler()), "health")
+        while !Task.isCancelled, !(await keep(WireServer(configuration: configuration, handler: HealthHandler()), "health")) {
+            try? await Task.sleep(for: .seconds(Self.retrySeconds))
+        }
     }
 
     private func serve() async {
@@ -38,22 +40,23 @@ struct KubeletServer: Sendable {
                 var configuration = WireServerConfiguration(address: kubelet.settings.address, port: port, tls: files)
                 configuration.limits.idleSeconds = 300
                 let handler = KubeletHandler(kubelet: kubelet)
-                await keep(WireServer(configuration: configuration, handler: handler), "https")
-                return
+                if await keep(WireServer(configuration: configuration, handler: handler), "https") { return }
             } catch {
                 log.error("no serving certificate", metadata: ["cause": "\(error)"])
             }
-            try? await Task.sleep(for: .seconds(Self.retrySeconds * 5))
+            try? await Task.sleep(for: .seconds(Self.retrySeconds))
         }
     }
 
-    private func keep(_ server: WireServer, _ name: String) async {
+    /// False where it cannot listen now; else it listens until cancelled.
+    private func keep(_ server: WireServer, _ name: String) async -> Bool {
         do throws(WebProblem) { _ = try await server.start() } catch {
             log.error("cannot listen", metadata: ["server": "\(name)", "cause": "\(error)"])
-            return
+            return false
         }
         while !Task.isCancelled { try? await Task.sleep(for: .seconds(86400)) }
         await server.stop()
+        return true
     }
 }
 

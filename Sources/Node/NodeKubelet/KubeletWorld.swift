@@ -17,6 +17,7 @@ struct KubeletWorld: Sendable {
     let services: Informer
     /// Open once the services are known, or have been waited for long enough.
     let servicesKnown: Gate
+    let sessions = ProbeSessions()
     /// Writes out what the API says of mirrors.
     let mirrors: MirrorPods
 

@@ -11,7 +11,9 @@ final class NodeReporter: Sendable {
     private static let leaseNamespace = "kube-node-lease"
     /// Images that the status lists at most, as upstream.
     static let imageLimit = 50
-    private static let retryMilliseconds = [20, 50, 100, 100, 200, 200, 500, 500, 1000, 2000, 5000]
+    /// The API server may be starting on this very node: quick at first.
+    private static let retryMilliseconds =
+        [20, 30] + Array(repeating: 50, count: 40) + Array(repeating: 200, count: 15) + [500, 500, 1000, 2000, 5000]
 
     private struct State {
         var lease: JSON = .null

@@ -50,7 +50,7 @@ extension PodWorker {
         }
     }
 
-    var prober: Prober { Prober(runtime: world.runtime, readiness: world.readiness) }
+    var prober: Prober { Prober(runtime: world.runtime, readiness: world.readiness, sessions: world.sessions) }
 
     /// A container of this pod ended.
     func note(_ exit: ContainerExit) async {

@@ -3,6 +3,7 @@ internal import ClusterModel
 internal import Essentials
 internal import Kernel
 internal import Pods
+internal import Synchronization
 internal import Web
 
 struct Prober: Sendable {
@@ -13,6 +14,7 @@ struct Prober: Sendable {
 
     let runtime: any PodRuntime
     let readiness: Readiness
+    let sessions: ProbeSessions
 
     func ask(_ probe: ProbeSpec, podUID: String, container: String, address: String) async -> ProbeAnswer {
         let limit = probe.timeoutSeconds
@@ -121,28 +123,22 @@ struct Prober: Sendable {
     {
         let url = "\(scheme)://\(host):\(port)\(path)"
         if scheme == "http" { return await plainGet(url, host, port, path, headers, seconds: seconds) }
-        var options = HTTPClientOptions()
-        options.insecure = true
-        options.timeoutSeconds = max(0.1, seconds)
-        var fields = HTTPHeaders([("user-agent", "kube-probe/1.32"), ("accept", "*/*")])
-        for header in headers where header.count == 2 { fields[header[0]] = header[1] }
-        let client = HTTPClient(options: options)
-        let request = fields
+        var fields = [("user-agent", "kube-probe/1.32"), ("accept", "*/*")]
+        for header in headers where header.count == 2 { fields.append((header[0], header[1])) }
+        let request = HTTPSessionRequest(target: path, headers: fields)
+        let late = ProbeAnswer.failure("Get \"\(url)\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+        guard let session = sessions.session(host, port) else { return .failure("Get \"\(url)\": no TLS") }
         let answer = await withTimeout(seconds) { () -> ProbeAnswer in
             do throws(WebProblem) {
-                let response = try await client.request("GET", url, headers: request)
-                guard (200..<400).contains(response.status) else {
-                    return .failure("HTTP probe failed with statuscode: \(response.status)")
-                }
-                return .success
+                let status = try await session.send(request).status
+                return (200..<400).contains(status) ? .success : .failure("HTTP probe failed with statuscode: \(status)")
             } catch {
-                if case .timedOut = error {
-                    return .failure("Get \"\(url)\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
-                }
+                if case .timedOut = error { return late }
+                if case .cannotConnect(let detail) = error { return .failure("Get \"\(url)\": dial tcp \(detail)") }
                 return .failure("Get \"\(url)\": \(error.cause ?? error.message)")
             }
         }
-        return answer ?? .failure("Get \"\(url)\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+        return answer ?? late
     }
 
     // One connection and no more: some servers take one only.
@@ -198,5 +194,28 @@ func withTimeout<Value: Sendable>(_ seconds: Double, _ body: @escaping @Sendable
         let first = await group.next() ?? nil
         group.cancelAll()
         return first
+    }
+}
+
+/// Connections over TLS that probes use again: a handshake each second would cost an idle cluster more than all else.
+/// Upstream makes a new connection for each probe.
+final class ProbeSessions: Sendable {
+    /// Servers that are remembered; beyond it all are forgotten.
+    static let limit = 64
+
+    private let state = Mutex<[String: HTTPSession]>([:])
+
+    func session(_ host: String, _ port: UInt16) -> HTTPSession? {
+        let key = "\(host):\(port)"
+        return state.withLock { sessions in
+            if let known = sessions[key] { return known }
+            if sessions.count >= Self.limit { sessions = [:] }
+            var limits = HTTPSessionLimits()
+            limits.idleConnections = 1
+            limits.answerBytes = 1 << 20
+            let made = try? HTTPSession(host: host, port: port, tls: TLSMaterial(insecure: true), limits: limits)
+            sessions[key] = made
+            return made
+        }
     }
 }

@@ -100,7 +100,10 @@ package struct PodMachine: Sendable {
             return [.tell(.warning(reason, message))]
         case .sandboxStarted(let addresses):
             self.addresses = addresses
-            if sandbox == .starting { sandbox = .up }
+            if sandbox == .starting {
+                sandbox = .up
+                beginAnew()
+            }
             retries = 0
         case .sandboxRefused(let reason, let message):
             guard sandbox == .starting else { return [] }
@@ -134,6 +137,24 @@ package struct PodMachine: Sendable {
         case .tick: break
         }
         return []
+    }
+
+    // In a new sandbox the init containers do their work again, where main containers are to run in it.
+    private mutating func beginAnew() {
+        guard ending == nil,
+            specs.contains(where: { spec in
+                guard spec.role == .main, let record = records[spec.name] else { return false }
+                return record.phase != .ended || restarts(spec, record)
+            })
+        else { return }
+        isInitialized = false
+        for spec in specs where spec.role == .initial {
+            guard var record = records[spec.name], record.phase == .ended else { continue }
+            record.phase = .idle
+            record.lastEnd = record.end
+            record.end = nil
+            records[spec.name] = record
+        }
     }
 
     private mutating func nextRetry() -> Double {
