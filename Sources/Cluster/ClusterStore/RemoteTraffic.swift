@@ -1,5 +1,6 @@
 // The loop's side of the way to a store in another process: one connection's frames, and the writes that wait for answers.
 internal import Essentials
+internal import Logging
 internal import Synchronization
 internal import Web
 
@@ -33,6 +34,7 @@ final class RemoteTraffic: RawConnectionHandler {
     private var wasCurrent = false
     private var ending: CheckedContinuation<Void, Never>?
     private var deadline: Task<Void, Never>?
+    private let log = Logger(label: "etcd-client")
 
     nonisolated init(ring: DocumentRing) { self.ring = ring }
 
@@ -273,6 +275,7 @@ final class RemoteTraffic: RawConnectionHandler {
             state.watchers = [:]
             state.readyWaiters = []
             state.image = image
+            state.lostSince = nil
             state.revision = revision
             state.compacted = image.historyStart
             return (ended, ready)
@@ -283,6 +286,7 @@ final class RemoteTraffic: RawConnectionHandler {
 
     private func becomeCurrent() {
         wasCurrent = true
+        log.info("the store is connected", metadata: ["revision": "\(store?.revision ?? 0)"])
         store?.state.withLock { $0.lostSince = nil }
         sendAgain()
     }

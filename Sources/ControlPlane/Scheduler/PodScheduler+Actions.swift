@@ -55,7 +55,7 @@ extension PodScheduler {
             if !volumes.isEmpty {
                 try await storage.prepare(volumes, for: pod, node: node)
                 // When the claims are bound, the pod is decided anew.
-                state.withLock { $0.placement.remove(pod: pod.key) }
+                state.withLock { $0.giveUpPlace(pod.key) }
                 giveBack(pod)
                 return
             }
@@ -69,7 +69,7 @@ extension PodScheduler {
             state.withLock { $0.forget(pod.key) }
             events.record("Normal", "Scheduled", "Successfully assigned \(pod.key) to \(node)", about: document)
         } catch {
-            state.withLock { $0.placement.remove(pod: pod.key) }
+            state.withLock { $0.giveUpPlace(pod.key) }
             throw error
         }
     }

@@ -15,7 +15,12 @@ package final class PodScheduler: Sendable {
     /// Bindings and other requests under way at once.
     static let actionLimit = 16
 
+    /// Added to waits, so that a pause is over when its timer rings.
+    private static let timerSlackSeconds = 0.001
+
     struct State {
+        /// Pods whose binding is under way: placed, though the watch has not said so.
+        var assumed: Set<String> = []
         var placement = Placement()
         var queue = SchedulingQueue()
         /// The last sentence told about a pod that fits nowhere.
@@ -33,6 +38,7 @@ package final class PodScheduler: Sendable {
     private let nodes: Informer
     let storage: StorageView
     let events: EventWriter
+    private let gatekeeper: Gatekeeper
     let state = Mutex(State())
     private let bell: AsyncStream<Void>
     private let ringer: AsyncStream<Void>.Continuation
@@ -46,6 +52,7 @@ package final class PodScheduler: Sendable {
         pods = Informer(client: client, resource: .pods)
         nodes = Informer(client: client, resource: .nodes)
         storage = StorageView(client: client)
+        gatekeeper = Gatekeeper(client: client, clock: clock)
         events = EventWriter(client: client, component: names.sorted().first ?? Self.name, clock: clock)
         (bell, ringer) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -57,6 +64,7 @@ package final class PodScheduler: Sendable {
             group.addTask { try await self.pods.run() }
             group.addTask { try await self.nodes.run() }
             group.addTask { try await self.events.run() }
+            group.addTask { try await self.gatekeeper.run() }
             group.addTask { try await self.storage.run { self.wake { !$0.claims.isEmpty } } }
             await nodes.waitForSync()
             await pods.waitForSync()
@@ -100,6 +108,7 @@ package final class PodScheduler: Sendable {
         case queued
         case placed
         case freed
+        case gated(JSON)
     }
 
     private func note(pod change: InformerChange) {
@@ -110,6 +119,7 @@ package final class PodScheduler: Sendable {
                 if let node = pod["spec"]?["nodeName"]?.string, !node.isEmpty {
                     state.forget(key)
                     let had = state.placement.isPlaced(key)
+                    state.assumed.remove(key)
                     state.placement.set(pod: pod)
                     let has = state.placement.isPlaced(key)
                     return had == has ? .nothing : has ? .placed : .freed
@@ -117,7 +127,7 @@ package final class PodScheduler: Sendable {
                 guard isOurs(pod) else {
                     state.forget(key)
                     state.placement.remove(pod: key)
-                    return .nothing
+                    return isGated(pod) ? .gated(pod) : .nothing
                 }
                 let before = state.documents.updateValue(pod, forKey: key)
                 let isChanged =
@@ -133,6 +143,7 @@ package final class PodScheduler: Sendable {
             case .deleted(let pod):
                 let key = pod.objectKey
                 state.forget(key)
+                state.assumed.remove(key)
                 let had = state.placement.isPlaced(key) || state.placement.nominated[key] != nil
                 state.placement.remove(pod: key)
                 return had ? .freed : .nothing
@@ -140,6 +151,7 @@ package final class PodScheduler: Sendable {
         }
         switch effect {
         case .nothing: break
+        case .gated(let pod): gatekeeper.add(pod)
         case .queued: ringer.yield()
         case .freed: wake { _ in true }
         case .placed: wake { !$0.affinity.isEmpty || $0.spread.contains(where: \.isHard) }
@@ -156,6 +168,14 @@ package final class PodScheduler: Sendable {
             return false
         }
         return pod["spec"]?["schedulingGates"]?.array?.isEmpty ?? true
+    }
+
+    /// Whether it waits for its gates to be opened and has not been told so.
+    private func isGated(_ pod: JSON) -> Bool {
+        guard !pod.isBeingDeleted, !(pod["spec"]?["schedulingGates"]?.array?.isEmpty ?? true),
+            names.contains(pod["spec"]?["schedulerName"]?.string ?? Self.name)
+        else { return false }
+        return !(pod["status"]?["conditions"]?.array ?? []).contains { $0["type"] == "PodScheduled" }
     }
 
     // MARK: Deciding
@@ -194,8 +214,9 @@ package final class PodScheduler: Sendable {
             state.timer = nil
             state.timerMoment = moment
             guard moment < .infinity else { return }
-            state.timer = Task {
-                do { try await Task.sleep(for: .seconds(max(0, moment - monotonicSeconds()))) } catch { return }
+            state.timer = Task { [weak self] in
+                do { try await Task.sleep(for: .seconds(max(0, moment - monotonicSeconds()) + Self.timerSlackSeconds)) } catch { return }
+                self?.state.withLock { $0.timerMoment = .infinity }
                 ringer.yield()
             }
         }
@@ -208,7 +229,7 @@ package final class PodScheduler: Sendable {
             if Neighbourhood.asksForNamespaces(pod) { try await readNamespaces() }
             let decision = state.withLock { state in
                 let decision = state.placement.decide(pod, claims: claims)
-                if case .bind(let node, _) = decision { state.placement.assume(pod, on: node) }
+                if case .bind(let node, _) = decision { state.assume(pod, on: node) }
                 return decision
             }
             guard case .preempt = decision else { return .decided(decision) }
@@ -223,7 +244,7 @@ package final class PodScheduler: Sendable {
                 state.withLock { state in
                     let decision = state.placement.decide(pod, claims: claims, budgets: budgets)
                     switch decision {
-                    case .bind(let node, _): state.placement.assume(pod, on: node)
+                    case .bind(let node, _): state.assume(pod, on: node)
                     case .preempt(let node, _, _): state.placement.nominate(pod, node: node)
                     case .impossible: break
                     }
@@ -245,6 +266,17 @@ package final class PodScheduler: Sendable {
 }
 
 extension PodScheduler.State {
+    mutating func assume(_ pod: PodFacts, on node: String) {
+        assumed.insert(pod.key)
+        placement.assume(pod, on: node)
+    }
+
+    /// The binding has failed.
+    mutating func giveUpPlace(_ key: String) {
+        guard assumed.remove(key) != nil else { return }
+        placement.remove(pod: key)
+    }
+
     mutating func forget(_ key: String) {
         queue.remove(key)
         told[key] = nil
