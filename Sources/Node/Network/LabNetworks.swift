@@ -14,6 +14,8 @@ package struct LabNetworks: Sendable {
 
     static let bridge = "br0"
     static let uplink = "up0"
+    /// Addresses that lessons ping to see whether the internet is there. Without one, the router answers for them.
+    private static let pingable = [IPv4(0x0808_0808), IPv4(0x0101_0101)]
     private static let ownTable: UInt8 = 100
     private static let localTable: UInt8 = 255
 
@@ -46,7 +48,8 @@ package struct LabNetworks: Sendable {
                     .addLocal(block: IPv4Block(IPv4(0), 0), name: "lo", table: Self.localTable),
                     .addRule(protocolNumber: 6, table: Self.localTable, priority: 33000),
                     .addRule(protocolNumber: 17, table: Self.localTable, priority: 33001),
-                ], in: pin)
+                ] + (egress == .open ? [] : Self.pingable.map { .addLocal(block: IPv4Block($0, 32), name: "lo", table: Self.ownTable) }),
+                in: pin)
         }
         if egress == .open { try openUplink(pin: pin, slot: slot) }
     }
