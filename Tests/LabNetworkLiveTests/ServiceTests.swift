@@ -162,6 +162,23 @@ extension LabNetworkLiveTests {
         }
     }
 
+    /// As the API server is: a process of the node itself, behind a ClusterIP.
+    @Test func aServiceMayLeadToTheNodeItself() async throws {
+        try await Served.with { served in
+            let greeter = try Greeter("node", port: 8080, in: served.one.pin)
+            defer { greeter.stop() }
+            try await served.cluster.addService("api", "10.96.0.60", ["type": "NodePort", "nodePort": 30060])
+            try await served.cluster.setEndpoints("api", [(served.one.address, served.one)])
+            for pin in [served.client.pin, served.one.pin, served.two.pin, served.second.pin] {
+                #expect(
+                    try await eventually { try greeting(from: pin, IPv4("10.96.0.60")!, 80, milliseconds: 200)?.hasPrefix("node") == true })
+                #expect(try greeting(from: pin, served.one.address, 30060)?.hasPrefix("node") == true)
+                #expect(try greeting(from: pin, served.two.address, 30060)?.hasPrefix("node") == true)
+            }
+            #expect(try greeting(from: served.one.pin, IPv4("127.0.0.1")!, 30060)?.hasPrefix("node") == true)
+        }
+    }
+
     @Test func datagramsFollowTheirEndpoints() async throws {
         try await Served.with { served in
             let address = IPv4("10.96.0.40")!

@@ -64,6 +64,8 @@ package struct ServiceTable {
         chains["nat-postrouting"] = FilterChain(
             base: .init("nat", .postrouting, priority: 100),
             [
+                // A node that reaches its own address through a service speaks to itself all the way.
+                .output("lo") + [.verdict(.return)],
                 .mark(Self.masqueradeBit) + [
                     .meta(.mark, into: 0), .bits(register: 0, mask: ~Self.masqueradeBit, flip: 0), .setMark(from: 0), .masquerade,
                 ],

@@ -46,11 +46,13 @@ enum ProxyComponent: Component {
                 (given(flags.value("healthz-bind-address")) ?? given(settings["healthzBindAddress"]?.string), "0.0.0.0:10256"),
                 (given(flags.value("metrics-bind-address")) ?? given(settings["metricsBindAddress"]?.string), "127.0.0.1:10249"),
             ] {
-                let parts = (address ?? fallback).split(separator: ":").map(String.init)
-                guard parts.count == 2, let port = UInt16(parts[1]) else { continue }
-                let server = WireServer(configuration: WireServerConfiguration(address: parts[0], port: port), handler: health)
+                let text = address ?? fallback
+                guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { continue }
+                // "[::]" and "" stand for every address.
+                let host = IPv4(String(text[..<colon])).map(String.init(describing:)) ?? "0.0.0.0"
+                let server = WireServer(configuration: WireServerConfiguration(address: host, port: port), handler: health)
                 do throws(WebProblem) { _ = try await server.start() } catch {
-                    Flags.printError("kube-proxy: \(parts[0]):\(port): \(error)\n")
+                    Flags.printError("kube-proxy: \(host):\(port): \(error)\n")
                 }
             }
             try await withThrowingTaskGroup(of: Void.self) { group in
