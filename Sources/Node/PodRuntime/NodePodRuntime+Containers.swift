@@ -24,6 +24,8 @@ extension NodePodRuntime {
             plan.securityContext, imageUser: imageUser, pod: "\(sandbox.name)_\(sandbox.namespace)(\(sandbox.uid))", container: plan.name)
         let places = settings.pod(plan.podUID).container(plan.name, attempt: plan.attempt)
         let id = Identifier.secret()
+        state.withLock { $0.starting += 1 }
+        defer { state.withLock { $0.starting -= 1 } }
         let container = try await threads.run { [self] () throws(PodRuntimeProblem) -> RunningContainer in
             do throws(PodRuntimeProblem) {
                 let (record, configuration) = try prepare(plan, files, sandbox, places, id: id, imageUser: imageUser)
@@ -268,11 +270,13 @@ extension NodePodRuntime {
         if container.exit.set(exit) { exitInput.yield(exit) }
     }
 
-    // crun forks on its way into the pod's namespaces and does not wait; those children end as this process' own.
+    // Children that nobody waits for: crun forks on its way into the pod's namespaces, and what a container left that shares
+    // the node's process ids comes to this process, too.
     func collectHelpers(except process: Int32?) {
-        var kept = state.withLock { state in Set(state.running.values.flatMap { $0.values.map(\.process) }) }
-        if let process { kept.insert(process) }
-        kernel.collectOrphans(named: "crun", except: kept)
+        let (running, isStarting) = state.withLock { state in
+            (Set(state.running.values.flatMap { $0.values.map(\.process) }), state.starting > 0)
+        }
+        kernel.collectOrphans(named: isStarting ? "crun" : nil, except: running.union(process.map { [$0] } ?? []))
     }
 
     package func removeContainer(podUID: String, container: String, attempt: Int, keepLog: Bool) async {

@@ -37,6 +37,8 @@ package final class NodePodRuntime: PodRuntime {
         var running: [String: [String: RunningContainer]] = [:]
         /// Pods that are being removed: nothing is started in them.
         var leaving: Set<String> = []
+        /// Containers whose process is not known yet, but may have ended already.
+        var starting = 0
     }
 
     /// Prepares the node: directories and control groups. Orphans of containers become this process' children.

@@ -71,14 +71,14 @@ extension LinuxKernel {
     // Orphans become children of the first thread; what this process starts belongs to the thread that did it.
     package func collectOrphans(named program: String) { collectOrphans(named: program, except: []) }
 
-    /// Those in `kept` are waited for by others.
-    package func collectOrphans(named program: String, except kept: Set<Int32>) {
+    /// Of any name, where none is given. Those in `kept` are waited for by others.
+    package func collectOrphans(named program: String?, except kept: Set<Int32>) {
         let own = getpid()
         guard let children = try? read("/proc/self/task/\(own)/children", limitBytes: 1 << 20) else { return }
         for text in children.split(separator: UInt8(ascii: " ")) {
             guard let process = Int32(String(decoding: text, as: UTF8.self)), !kept.contains(process),
                 let stat = try? read("/proc/\(process)/stat", limitBytes: 512),
-                String(decoding: stat, as: UTF8.self).contains(" (\(program)) Z ")
+                String(decoding: stat, as: UTF8.self).contains(program.map { " (\($0)) Z " } ?? ") Z ")
             else { continue }
             waitpid(process, nil, WNOHANG | 0x4000_0000 /* __WALL */)
         }
