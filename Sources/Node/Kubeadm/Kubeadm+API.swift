@@ -18,6 +18,8 @@ struct ClusterAccess: Sendable {
 
     /// The longest any one question takes.
     private static let timeoutSeconds = 20.0
+    /// How long a right that is missing is waited for.
+    private static let rightsSeconds = 5.0
     /// Between two looks at something that begins.
     static let pause = Duration.milliseconds(15)
 
@@ -54,8 +56,13 @@ struct ClusterAccess: Sendable {
 
     /// One object; `what` goes before what is wrong.
     func read(_ resource: GroupVersionResource, _ namespace: String, _ name: String, _ what: String) async throws(KubeadmProblem) -> JSON {
-        do throws(ClusterProblem) { return try await client.get(resource, namespace: namespace, name: name) } catch {
-            throw .cluster(error, what)
+        let start = monotonicSeconds()
+        while true {
+            do throws(ClusterProblem) { return try await client.get(resource, namespace: namespace, name: name) } catch {
+                // A right that was given a moment ago may not have reached the server's cache of roles.
+                guard error.isForbidden, monotonicSeconds() - start < Self.rightsSeconds else { throw .cluster(error, what) }
+            }
+            try? await Task.sleep(for: .milliseconds(50))
         }
     }
 

@@ -45,6 +45,9 @@ package struct ServiceTable {
         return FilterTable(name: Self.name, chains: chains, sets: sets)
     }
 
+    /// IPS_DST_NAT of a connection's status.
+    private static let destinationChanged: UInt32 = 32
+
     private static let addressAndPort: FilterRule =
         .destination + [.meta(.transport, into: 1), .load(.transport, offset: 2, length: 2, into: 2)]
     private static let portOfNode: FilterRule =
@@ -69,7 +72,12 @@ package struct ServiceTable {
                 .mark(Self.masqueradeBit) + [
                     .meta(.mark, into: 0), .bits(register: 0, mask: ~Self.masqueradeBit, flip: 0), .setMark(from: 0), .masquerade,
                 ],
-                .source + [
+                // Only what a service led back to its sender: a connection of a node to itself that is older than these rules would
+                // be taken for a new one here and lose its port, and with it every watch of the control plane.
+                [
+                    .connectionStatus(into: 0), .bits(register: 0, mask: Self.destinationChanged, flip: 0),
+                    .compare(.notEqual, register: 0, FilterValue.number(0)),
+                ] + .source + [
                     .load(.network, offset: 16, length: 4, into: 1), .isIn(set: "hairpin-connections", register: 0, isNot: false),
                     .masquerade,
                 ],
