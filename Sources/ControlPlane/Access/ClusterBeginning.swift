@@ -54,16 +54,33 @@ package struct ClusterBeginning: Sendable {
         for (kind, resource) in resources {
             for object in try await client.list(resource).items { there[kind, default: [:]][Self.key(object)] = object }
         }
-        for wanted in SystemRoles.documents {
-            guard let kind = wanted["kind"]?.string, let resource = resources[kind] else { continue }
-            guard let present = there[kind]?[Self.key(wanted)] else {
-                try await create(resource, wanted)
-                continue
+        // All at once: the store commits what comes together in one go.
+        let present = there
+        let outcomes = await withTaskGroup(of: ClusterProblem?.self) { group in
+            for wanted in SystemRoles.documents {
+                guard let kind = wanted["kind"]?.string, let resource = resources[kind] else { continue }
+                let object = present[kind]?[Self.key(wanted)]
+                group.addTask {
+                    do throws(ClusterProblem) {
+                        try await bring(wanted, object, resource)
+                        return nil
+                    } catch {
+                        return error
+                    }
+                }
             }
-            guard present.metaAnnotations[Self.autoupdate] != "false", let fixed = Self.reconciled(present, wanted) else { continue }
-            do throws(ClusterProblem) { _ = try await client.update(resource, fixed) } catch {
-                if !error.isConflict { throw error }
-            }
+            var problems: [ClusterProblem] = []
+            for await problem in group { if let problem { problems.append(problem) } }
+            return problems
+        }
+        if let first = outcomes.first { throw first }
+    }
+
+    private func bring(_ wanted: JSON, _ present: JSON?, _ resource: GroupVersionResource) async throws(ClusterProblem) {
+        guard let present else { return try await create(resource, wanted) }
+        guard present.metaAnnotations[Self.autoupdate] != "false", let fixed = Self.reconciled(present, wanted) else { return }
+        do throws(ClusterProblem) { _ = try await client.update(resource, fixed) } catch {
+            if !error.isConflict { throw error }
         }
     }
 

@@ -178,7 +178,8 @@ struct APIServerProcess {
         server.nodes.serveOthers(kubelets)
         let front = APIFront(
             server: server, access: access, schema: schema, audit: audit,
-            upgrades: PodUpgrades(client: client, streams: PodStreams(kubelets: kubelets)), health: health)
+            upgrades: PodUpgrades(client: client, streams: PodStreams(kubelets: kubelets)),
+            proxies: ProxyRelay(client: client, kubelets: kubelets), health: health)
         var configuration = WireServerConfiguration(address: options.bindAddress, port: options.port, tls: options.tls)
         configuration.limits.bodyBytes = APIFront.bodyLimitBytes
         let listener = WireServer(configuration: configuration, handler: front)
