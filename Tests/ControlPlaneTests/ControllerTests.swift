@@ -79,4 +79,13 @@ import Testing
             group.cancelAll()
         }
     }
+
+    @Test func controllersAreChosenAsTheFlagSays() {
+        let all = ClusterControllers.chosen(["*"]).map(\.name)
+        #expect(all.contains("deployment-controller") && !all.contains("bootstrap-signer-controller"))
+        let some = ClusterControllers.chosen(["*", "bootstrapsigner", "-garbagecollector"]).map(\.name)
+        #expect(some.contains("bootstrap-signer-controller") && !some.contains("garbage-collector-controller"))
+        #expect(ClusterControllers.chosen(["replicaset"]).map(\.name) == ["replicaset-controller"])
+        #expect(ClusterControllers.unknown(["*", "-job", "nonsense"]) == ["nonsense"])
+    }
 }

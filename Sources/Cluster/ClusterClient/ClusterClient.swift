@@ -196,6 +196,15 @@ package struct ClusterClient: Sendable {
         return WatchSequence(request: request, transport: transport)
     }
 
+    /// What an answer that is no success says.
+    static func problem(_ response: APIResponse) -> ClusterProblem {
+        switch response.body {
+        case .bytes(let bytes): ClusterProblem(status: (try? JSON(parsing: bytes)) ?? .null, httpStatus: response.status)
+        case .object(let object): ClusterProblem(status: object, httpStatus: response.status)
+        case .stream, .events: .internalError("the server answered with a stream")
+        }
+    }
+
     /// A watch by a request of the caller's own making, such as one for metadata only.
     package func watch(_ request: APIRequest) -> WatchSequence { WatchSequence(request: request, transport: transport) }
 

@@ -22,7 +22,9 @@ package enum InformerChange: Sendable, Equatable {
 
 package final class Informer: Sendable {
     /// Waits after the first, second, … failure in a row, in milliseconds; the last one holds from then on.
-    package static let retryMilliseconds = [50, 200, 1_000, 5_000]
+    package static let retryMilliseconds = [50, 200, 500, 1_000, 2_000]
+    /// A server that ends a watch before it has said anything is asked again after this, in milliseconds.
+    static let emptyWatchMilliseconds = 100
 
     private struct State {
         var cache = InformerCache()
@@ -41,6 +43,8 @@ package final class Informer: Sendable {
     private let resource: GroupVersionResource
     private let namespace: String?
     private let options: ListOptions
+    /// Objects have `slimMetadata` only.
+    private let onlyMetadata: Bool
     private let state = Mutex(State())
     private let log = Logger(label: "informer")
 
@@ -52,6 +56,15 @@ package final class Informer: Sendable {
         self.resource = resource
         self.namespace = namespace
         options = ListOptions(labelSelector: labelSelector, fieldSelector: fieldSelector)
+        onlyMetadata = false
+    }
+
+    init(client: ClusterClient, resource: GroupVersionResource, onlyMetadata: Bool) {
+        self.client = client
+        self.resource = resource
+        namespace = nil
+        options = ListOptions()
+        self.onlyMetadata = onlyMetadata
     }
 
     /// All objects as last seen.
@@ -102,14 +115,7 @@ package final class Informer: Sendable {
 
     /// Lists and watches until cancelled; failures are tried again.
     package func run() async throws {
-        defer {
-            let waiters = state.withLock { state in
-                state.isOver = true
-                defer { state.waiters = [] }
-                return state.waiters
-            }
-            for waiter in waiters { waiter.resume() }
-        }
+        defer { end() }
         var failures = 0
         while !Task.isCancelled {
             do {
@@ -129,31 +135,72 @@ package final class Informer: Sendable {
         try Task.checkCancellation()
     }
 
-    private func list() async throws -> String {
-        let list = try await client.list(resource, namespace: namespace, options: options)
+    /// Those who wait for the first list wait no longer.
+    func end() {
         let waiters = state.withLock { state in
-            state.tell(state.cache.replace(with: list.items, at: list.resourceVersion))
+            state.isOver = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Reads the whole list; answers with its version.
+    func list() async throws -> String {
+        var list: ObjectList
+        if onlyMetadata {
+            let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+            let answer = try await client.document(
+                APIRequest(method: "GET", path: resource.path(), headers: [("accept", accept)], user: client.user))
+            list = ObjectList(
+                items: answer["items"]?.array ?? [], resourceVersion: answer["metadata"]?["resourceVersion"]?.string ?? "")
+        } else {
+            list = try await client.list(resource, namespace: namespace, options: options)
+        }
+        take(list: list)
+        return list.resourceVersion
+    }
+
+    func take(list: ObjectList) {
+        let items = onlyMetadata ? list.items.map(\.slimMetadata) : list.items
+        let waiters = state.withLock { state in
+            state.tell(state.cache.replace(with: items, at: list.resourceVersion))
             state.isSynced = true
             defer { state.waiters = [] }
             return state.waiters
         }
         for waiter in waiters { waiter.resume() }
-        return list.resourceVersion
+    }
+
+    private func watch(from version: String) -> WatchSequence {
+        var options = options
+        options.resourceVersion = version
+        guard onlyMetadata else { return client.watch(resource, namespace: namespace, options: options) }
+        let accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+        return client.watch(
+            APIRequest(
+                method: "GET", path: resource.path(), query: options.query + [("watch", "true"), ("allowWatchBookmarks", "true")],
+                headers: [("accept", accept)], wantsObjects: true, user: client.user))
     }
 
     private func follow(from version: String) async throws {
         var version = version
         while !Task.isCancelled {
-            var options = options
-            options.resourceVersion = version
-            for try await event in client.watch(resource, namespace: namespace, options: options) {
+            var isEmpty = true
+            for try await event in watch(from: version) {
                 version = event.object[path: ["metadata", "resourceVersion"]]?.string ?? version
-                note(event)
+                isEmpty = false
+                take(event)
             }
+            if isEmpty { try await Task.sleep(for: .milliseconds(Self.emptyWatchMilliseconds)) }
         }
     }
 
-    private func note(_ event: WatchEvent) { state.withLock { $0.tell($0.cache.apply(event)) } }
+    func take(_ event: WatchEvent) {
+        var event = event
+        if onlyMetadata { event.object = event.object.slimMetadata }
+        state.withLock { $0.tell($0.cache.apply(event)) }
+    }
 }
 
 /// The changes one listener has not taken yet; at most two an object.

@@ -14,3 +14,16 @@ extension JSON {
     /// `namespace/name`, or `name` of a cluster-wide object: the key of informers and work queues.
     package var objectKey: String { metaNamespace.map { $0 + "/" + metaName } ?? metaName }
 }
+
+extension JSON {
+    private static let slimMembers = [
+        "name", "namespace", "uid", "resourceVersion", "ownerReferences", "finalizers", "deletionTimestamp",
+    ]
+
+    /// An object with nothing but what tells who it is, whose it is and whether it is going.
+    package var slimMetadata: JSON {
+        var metadata: JSON = .emptyObject
+        for name in Self.slimMembers { if let value = self["metadata"]?[name] { metadata[name] = value } }
+        return ["metadata": metadata]
+    }
+}

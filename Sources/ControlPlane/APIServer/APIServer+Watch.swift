@@ -97,7 +97,7 @@ extension APIServer {
     }
 
     /// Sends bookmarks and ends the watch when its time is over. The task ends with the watch.
-    private static func keepTime<Element: Sendable>(
+    static func keepTime<Element: Sendable>(
         _ watch: WatchControl<Element>, seconds: Int?, bookmarks: Bool, _ mark: @escaping @Sendable (Int64) -> Element
     ) {
         guard bookmarks || seconds != nil else { return }

@@ -58,6 +58,7 @@ package struct APIServer: ClusterTransport {
     private func answer(_ request: APIRequest) async throws(ClusterProblem) -> APIResponse {
         switch try Route(request, schema: schema) {
         case .health(let name): return health(name, request)
+        case .bundle: return try watchBundle(request)
         case .document(let document):
             try Authorization.checkPath(request)
             if document == .openAPI2, OpenAPIProtobuf.isWanted(request.header("accept")) {

@@ -23,6 +23,8 @@ enum Route {
     case health(String)
     case document(Document)
     case resource(ResourceTarget)
+    /// A watch over many kinds.
+    case bundle
 
     /// Longer paths are refused.
     static let pathLimitBytes = 4096
@@ -39,6 +41,7 @@ enum Route {
         switch parts.first {
         case nil: self = .document(.paths)
         case "version" where parts.count == 1: self = .document(.version)
+        case "lectern" where parts == ["lectern", "watch"]: self = .bundle
         case "healthz", "livez", "readyz": self = .health(parts[0])
         case "openapi":
             if parts == ["openapi", "v2"] {

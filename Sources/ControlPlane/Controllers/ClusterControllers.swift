@@ -33,6 +33,8 @@ package struct ClusterControllers: Sendable {
         ControllerEntry("garbage-collector-controller") { GarbageCollector($0) },
         ControllerEntry("namespace-controller") { NamespaceLifecycle($0) },
         ControllerEntry("pod-garbage-collector-controller") { PodGarbage($0) },
+        ControllerEntry("ttl-controller") { NodeTTL($0) },
+        ControllerEntry("event-expiry-controller") { EventCleaner(client: $0.client, clock: $0.clock) },
         ControllerEntry("endpoints-controller") { EndpointsController($0) },
         ControllerEntry("endpointslice-controller") { EndpointSliceController($0) },
         ControllerEntry("endpointslice-mirroring-controller") { EndpointSliceMirroring($0) },
@@ -84,7 +86,10 @@ package struct ClusterControllers: Sendable {
         let informers = SharedInformers(client: client)
         var context = ControllerContext(client: client, informers: informers, clock: clock)
         context.settings = settings
-        let controllers = Self.chosen(selection).map { [context] in $0.make(context) }
+        let entries = Self.chosen(selection)
+        let controllers = entries.map { [context] in $0.make(context) }
+        Logger(label: "controllermanager").info(
+            "Started controllers", metadata: ["controllers": "\(entries.map(\.name).joined(separator: " "))"])
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await informers.run() }
             for controller in controllers { group.addTask { try await controller.run() } }
@@ -95,6 +100,18 @@ package struct ClusterControllers: Sendable {
 }
 
 extension ControllerEntry {
-    /// Names of before 1.28, without the ending, still count.
-    fileprivate func isNamed(_ word: String) -> Bool { word == name || word + "-controller" == name }
+    /// Names of before 1.28 that differ by more than the ending.
+    private static let formerNames = [
+        "endpoint": "endpoints-controller", "endpointslicemirroring": "endpointslice-mirroring-controller",
+        "replicationcontroller": "replicationcontroller-controller", "podgc": "pod-garbage-collector-controller",
+        "garbagecollector": "garbage-collector-controller", "horizontalpodautoscaling": "horizontal-pod-autoscaler-controller",
+        "csrsigning": "certificatesigningrequest-signing-controller", "csrapproving": "certificatesigningrequest-approving-controller",
+        "csrcleaner": "certificatesigningrequest-cleaner-controller", "bootstrapsigner": "bootstrap-signer-controller",
+        "tokencleaner": "token-cleaner-controller", "nodeipam": "node-ipam-controller", "nodelifecycle": "node-lifecycle-controller",
+        "attachdetach": "persistentvolume-attach-detach-controller", "pvc-protection": "persistentvolumeclaim-protection-controller",
+        "pv-protection": "persistentvolume-protection-controller", "root-ca-cert-publisher": "root-ca-certificate-publisher-controller",
+    ]
+
+    /// Former names, most of them without the ending, still count.
+    fileprivate func isNamed(_ word: String) -> Bool { word == name || word + "-controller" == name || Self.formerNames[word] == name }
 }

@@ -3,7 +3,7 @@ internal import ClusterClient
 internal import ClusterModel
 internal import Essentials
 
-struct EventCleaner: Sendable {
+struct EventCleaner: Controller {
     static let keepSeconds = 3600.0
     static let periodSeconds = 300
     /// Events looked at in one request.

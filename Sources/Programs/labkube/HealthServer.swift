@@ -20,6 +20,12 @@ struct HealthHandler: WireHandler {
     }
 }
 
+enum HealthProblem: Problem {
+    case noPlace
+    var reason: String { "NoPlaceForCertificate" }
+    var message: String { "The health port's certificate cannot be written: neither /tmp nor /run nor /dev/shm takes files." }
+}
+
 enum HealthServer {
     /// Listens on the component's port, as `--bind-address`, `--secure-port`, `--tls-cert-file` and `--tls-private-key-file` say.
     static func start(_ flags: Flags, defaultPort: UInt16) async throws -> WireServer {
@@ -41,12 +47,20 @@ enum HealthServer {
         let kernel = LinuxKernel()
         let authority = try CertificateAuthority(commonName: name + "-ca")
         let identity = try authority.issueServer(commonName: name, names: ["localhost", "127.0.0.1"])
-        let folder = "/tmp/\(name)-\(getpid())"
-        try kernel.makeDirectory(folder, mode: 0o700)
-        let files = TLSFiles(certificate: folder + "/tls.crt", key: folder + "/tls.key")
-        try kernel.write(files.certificate, text: identity.certificate.pem)
-        try kernel.write(files.key, text: identity.key.pem, mode: 0o600)
-        return files
+        // A container's image may lack any of these.
+        for place in ["/tmp", "/run", "/dev/shm"] {
+            let folder = "\(place)/\(name)-\(getpid())"
+            try? kernel.makeDirectory(folder, mode: 0o700)
+            let files = TLSFiles(certificate: folder + "/tls.crt", key: folder + "/tls.key")
+            do {
+                try kernel.write(files.certificate, text: identity.certificate.pem)
+                try kernel.write(files.key, text: identity.key.pem, mode: 0o600)
+                return files
+            } catch {
+                continue
+            }
+        }
+        throw HealthProblem.noPlace
     }
 }
 

@@ -36,7 +36,9 @@ protocol Component {
             name = words.removeFirst()
         }
         guard let component = component(name) else { exit(2) }
-        exit(await component.run(Flags(name: name, words: words)))
+        let flags = Flags(name: name, words: words)
+        KlogHandler.install(flags)
+        exit(await component.run(flags))
     }
 
     private static func component(_ name: String) -> (any Component.Type)? {

@@ -38,6 +38,8 @@ extension SystemRoles {
                     "create - secrets,serviceaccounts", "delete - secrets", "get - configmaps,namespaces,secrets,serviceaccounts",
                     "update - secrets,serviceaccounts", "create authentication.k8s.io tokenreviews",
                     "create authorization.k8s.io subjectaccessreviews", "list,watch * *", "create - serviceaccounts/token",
+                    // Whoever may watch all may do so in one watch.
+                    "get /lectern/watch",
                 ]
             ).with { $0.users = ["system:kube-controller-manager"] },
             SystemRole("system:kube-dns", ["list,watch - endpoints,services"]).with { $0.accounts = ["kube-dns"] },

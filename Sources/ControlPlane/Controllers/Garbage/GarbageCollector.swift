@@ -86,30 +86,36 @@ final class GarbageCollector: Controller {
             guard change.object.hasCondition("Established"), known.insert(name).inserted else { continue }
             discovery.invalidate()
             guard let stored = try? await discovery.stored().map(\.resource) else { continue }
-            for resource in stored where state.withLock({ $0.followed.insert(resource).inserted }) { input.yield(resource) }
+            for resource in stored {
+                if state.withLock({ $0.followed.insert(resource).inserted }) {
+                    input.yield(resource)
+                } else if resource.resource == name.prefix(while: { $0 != "." }) {
+                    // The kind was gone and is back.
+                    context.informers.refresh(resource)
+                }
+            }
         }
         try Task.checkCancellation()
     }
 
     private func follow(_ resource: GroupVersionResource) async throws {
-        if let informer = context.informers.existing(resource) {
-            await informer.waitForSync()
-            for object in informer.items() { note(.set(object), resource) }
-            note(.listed, resource)
-            for await change in informer.changes() {
-                if case .deleted(let object) = change { note(.gone(object.metaUID), resource) } else { note(.set(change.object), resource) }
-            }
-            try Task.checkCancellation()
-        } else {
-            try await MetadataFeed(client: context.client, resource: resource).run { self.note($0, resource) }
-            state.withLock {
-                $0.followed.remove(resource)
-                $0.listed.remove(resource)
-            }
+        let informer = context.informers.existing(resource) ?? context.informers.metadata(resource)
+        await informer.waitForSync()
+        for object in informer.items() { note(.set(object), resource) }
+        note(.listed, resource)
+        for await change in informer.changes() {
+            if case .deleted(let object) = change { note(.gone(object.metaUID), resource) } else { note(.set(change.object), resource) }
         }
+        try Task.checkCancellation()
     }
 
-    private func note(_ change: MetadataChange, _ resource: GroupVersionResource) {
+    private enum Change {
+        case set(JSON)
+        case gone(String)
+        case listed
+    }
+
+    private func note(_ change: Change, _ resource: GroupVersionResource) {
         let tasks: [OwnerGraph.Task] = state.withLock { state in
             switch change {
             case .set(let object):
@@ -228,9 +234,21 @@ final class GarbageCollector: Controller {
             if answer["kind"] != "Status" { context.informers.existing(node.resource)?.note(written: answer) }
         } catch {
             if error.isNotFound { return }
-            // Changed since it was looked at: its owners may have changed too.
-            if error.isConflict { return queue.add("check/" + node.uid, afterMilliseconds: 5) }
-            throw error
+            guard error.isConflict else { throw error }
+            try await lookAgain(node)
+        }
+    }
+
+    /// Changed since it was looked at: its owners may have changed too.
+    private func lookAgain(_ node: OwnerGraph.Node) async throws(ClusterProblem) {
+        do throws(ClusterProblem) {
+            let live = try await context.client.get(node.resource, namespace: node.namespace, name: node.name)
+            guard live.metaUID == node.uid else { return }
+            let tasks = state.withLock { $0.graph.set(OwnerGraph.Node(live, node.resource)) }
+            for task in tasks { queue.add(Self.key(task)) }
+            queue.add("check/" + node.uid)
+        } catch {
+            if !error.isNotFound { throw error }
         }
     }
 
