@@ -80,7 +80,11 @@ import Testing
     }
 
     private func makeNodes(_ client: ClusterClient, _ names: [String]) async throws {
-        for name in names { _ = try await client.create(.nodes, ["metadata": ["name": JSON(name)]]) }
+        for name in names {
+            _ = try await client.create(.nodes, ["metadata": ["name": JSON(name)]])
+            _ = try await client.patch(
+                .nodes, name: name, .merge, ["status": ["conditions": [["type": "Ready", "status": "True"]]]], subresource: "status")
+        }
     }
 
     private func daemonSet(image: String = "alpine:1") -> JSON {
