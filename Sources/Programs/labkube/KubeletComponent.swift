@@ -52,7 +52,8 @@ enum KubeletComponent: Component {
             places.networkConfiguration = settings.networkFolder
             let runtime = try await NodePodRuntime(places)
             let kubelet = try NodeKubelet(
-                settings: settings, client: client, runtime: runtime, certificates: settings.rotatesCertificates ? certificates : nil)
+                settings: settings, client: client, runtime: runtime, certificates: settings.rotatesCertificates ? certificates : nil,
+                streams: PodStreamServer())
             Logger(label: name).notice(
                 "Started kubelet", metadata: ["version": "\(KubeletSettings.version)", "node": "\(settings.nodeName)"])
             try await kubelet.run()
