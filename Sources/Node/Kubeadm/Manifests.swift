@@ -49,8 +49,8 @@ package struct Manifests: Sendable {
             Self.merge(arguments, settings.etcdArguments), cpu: "100m", memory: "100Mi",
             annotation: ("kubeadm.kubernetes.io/etcd.advertise-client-urls", "https://\(address):2379"),
             liveness: Self.probe("/livez", 2381, "HTTP", host: "127.0.0.1", failures: 8),
-            readiness: Self.probe("/readyz", 2381, "HTTP", host: "127.0.0.1", failures: 3, period: 1, timeout: 15),
-            startup: Self.probe("/readyz", 2381, "HTTP", host: "127.0.0.1", failures: 24),
+            readiness: Self.probe("/readyz", 2381, "HTTP", host: "127.0.0.1", failures: 3, delay: 0),
+            startup: Self.probe("/readyz", 2381, "HTTP", host: "127.0.0.1", failures: 240, period: 1, delay: 0),
             volumes: [
                 ("etcd-data", settings.etcdDirectory, "DirectoryOrCreate", false),
                 ("etcd-certs", "\(Self.pki)/etcd", "DirectoryOrCreate", false),
@@ -82,8 +82,8 @@ package struct Manifests: Sendable {
             Self.merge(arguments, settings.apiArguments), cpu: "250m", memory: nil,
             annotation: ("kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint", "\(address):\(settings.bindPort)"),
             liveness: Self.probe("/livez", settings.bindPort, "HTTPS", host: address, failures: 8),
-            readiness: Self.probe("/readyz", settings.bindPort, "HTTPS", host: address, failures: 3, period: 1, timeout: 15),
-            startup: Self.probe("/livez", settings.bindPort, "HTTPS", host: address, failures: 24),
+            readiness: Self.probe("/readyz", settings.bindPort, "HTTPS", host: address, failures: 3, delay: 0),
+            startup: Self.probe("/livez", settings.bindPort, "HTTPS", host: address, failures: 240, period: 1, delay: 0),
             volumes: [
                 ("ca-certs", "/etc/ssl/certs", "DirectoryOrCreate", true), ("k8s-certs", Self.pki, "DirectoryOrCreate", true),
             ])
@@ -112,7 +112,7 @@ package struct Manifests: Sendable {
             "kube-controller-manager", image: "\(settings.repository)/kube-controller-manager:\(settings.version)",
             command: "kube-controller-manager", Self.merge(arguments, settings.controllerArguments), cpu: "200m", memory: nil,
             liveness: Self.probe("/healthz", 10257, "HTTPS", host: "127.0.0.1", failures: 8),
-            startup: Self.probe("/healthz", 10257, "HTTPS", host: "127.0.0.1", failures: 24),
+            startup: Self.probe("/healthz", 10257, "HTTPS", host: "127.0.0.1", failures: 240, period: 1, delay: 0),
             volumes: [
                 ("ca-certs", "/etc/ssl/certs", "DirectoryOrCreate", true), ("k8s-certs", Self.pki, "DirectoryOrCreate", true),
                 ("kubeconfig", config, "FileOrCreate", true),
@@ -130,8 +130,8 @@ package struct Manifests: Sendable {
             "kube-scheduler", image: "\(settings.repository)/kube-scheduler:\(settings.version)", command: "kube-scheduler",
             Self.merge(arguments, settings.schedulerArguments), cpu: "100m", memory: nil,
             liveness: Self.probe("/livez", 10259, "HTTPS", host: "127.0.0.1", failures: 8),
-            readiness: Self.probe("/readyz", 10259, "HTTPS", host: "127.0.0.1", failures: 3, period: 1, timeout: 15),
-            startup: Self.probe("/livez", 10259, "HTTPS", host: "127.0.0.1", failures: 24),
+            readiness: Self.probe("/readyz", 10259, "HTTPS", host: "127.0.0.1", failures: 3, delay: 0),
+            startup: Self.probe("/livez", 10259, "HTTPS", host: "127.0.0.1", failures: 240, period: 1, delay: 0),
             volumes: [("kubeconfig", config, "FileOrCreate", true)])
     }
 
@@ -143,18 +143,19 @@ package struct Manifests: Sendable {
     }
 
     private static func probe(
-        _ path: String, _ port: Int, _ scheme: String, host: String, failures: Int, period: Int = 10, timeout: Int = 15
+        _ path: String, _ port: Int, _ scheme: String, host: String, failures: Int, period: Int = 10, delay: Int = 10
     )
         -> JSON
     {
-        let isReadiness = period == 1
         var probe: JSON = [
             "failureThreshold": JSON(failures),
             "httpGet": ["host": JSON(host), "path": JSON(path), "port": JSON(port), "scheme": JSON(scheme)],
         ]
-        if !isReadiness { probe["initialDelaySeconds"] = 10 }
+        // Upstream gives a start 10 s and then looks every 10 s, and every second whether a component is ready. Here a start
+        // is over in one second, and an idle lab is not to be woken so often (docs/kubernetes.md).
+        if delay > 0 { probe["initialDelaySeconds"] = JSON(delay) }
         probe["periodSeconds"] = JSON(period)
-        probe["timeoutSeconds"] = JSON(timeout)
+        probe["timeoutSeconds"] = 15
         return probe
     }
 
