@@ -117,7 +117,7 @@ import Testing
             #expect(try await Self.wait(client, "high") { $0["status"]?["nominatedNodeName"] == "n1" })
             // The victim ends in its own time; until its node says so, nobody else gets the place.
             #expect(try await Self.wait(client, "low") { $0.isBeingDeleted })
-            _ = try await client.create(.pods, pod("greedy", "200m", 1))
+            _ = try await client.create(.pods, pod("greedy", "300m", 1))
             #expect(try await Self.wait(client, "greedy") { $0["status"]?["conditions"]?[0]?["reason"] == "Unschedulable" })
             try await client.delete(.pods, namespace: "default", name: "low", options: DeleteOptions(gracePeriodSeconds: 0))
             #expect(try await Self.wait(client, "high") { $0["spec"]?["nodeName"] == "n1" })

@@ -171,6 +171,42 @@ private final class Ledger: Sendable {
         }
     }
 
+    @Test func aKilledClientHasWhatItWasAnswered() async throws {
+        let folder = StoreFolder()
+        let running = try await RunningStore.start(folder)
+        let acknowledged = folder.write("acknowledged", "")
+        await #expect(processExitsWith: .signal(SIGKILL)) { [port = running.port as UInt16, acknowledged = acknowledged as String] in
+            let log = open(acknowledged, O_WRONLY | O_APPEND)
+            try await withRemote(port: port) { store in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for writer in 0..<8 {
+                        group.addTask {
+                            for index in 0..<10_000 {
+                                let object = try await store.create("a/\(writer)-\(index)", document(index))
+                                write(log, "x", 1)
+                                // In the middle of what the others write.
+                                if object.revision == 700 { kill(getpid(), SIGKILL) }
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            }
+        }
+        var size = stat()
+        #expect(stat(acknowledged, &size) == 0)
+        let answered = Int(size.st_size)
+        #expect(answered > 600)
+        try await withRemote(port: running.port) { store in
+            let stored = try store.list(prefix: "a/").objects
+            #expect(stored.count >= answered)
+            #expect(stored.allSatisfy { $0.document["metadata"]?["resourceVersion"]?.string == String($0.revision) })
+            let next = try await store.create("b/1", document(0))
+            #expect(next.revision == Int64(stored.count + 1))
+        }
+        await running.server.stop()
+    }
+
     @Test func withoutTheProcessReadsAndWritesSayWhatUpstreamSays() async throws {
         let port = try await freePort()
         let folder = StoreFolder()

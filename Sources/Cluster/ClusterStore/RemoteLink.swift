@@ -25,7 +25,7 @@ package struct RemoteStoreConfiguration: Sendable {
     package var certificate: String?
     package var key: String?
     /// Objects kept parsed.
-    package var documentLimit = 512
+    package var documentLimit = 256
     package init(servers: [String], authority: String? = nil, certificate: String? = nil, key: String? = nil) {
         self.servers = servers
         self.authority = authority

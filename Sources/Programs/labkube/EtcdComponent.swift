@@ -14,7 +14,7 @@ enum EtcdComponent: Component {
         guard makeFolders(folder) else {
             return fail("cannot make the folder \(folder): \(String(cString: strerror(errno)))")
         }
-        guard let lock = lock(folder + "/lock") else { return fail("\(folder) is used by another etcd") }
+        guard let lock = await lock(folder + "/lock") else { return fail("\(folder) is used by another etcd") }
         defer { _ = Glibc.close(lock) }
         var configuration: StoreServerConfiguration
         do {
@@ -35,7 +35,7 @@ enum EtcdComponent: Component {
                 Flags.printError("etcd: \(problem)\n")
                 _exit(1)
             }
-            _ = try await server.start()
+            try await listen(server)
             try await server.run()
             return 0
         } catch {
@@ -73,11 +73,33 @@ enum EtcdComponent: Component {
         return true
     }
 
+    /// A killed predecessor may hold its lock and its ports for a moment: this many tries, this many milliseconds apart.
+    private static let patienceTries = 100
+    private static let patienceMilliseconds = 50
+
+    private static func listen(_ server: StoreServer) async throws {
+        var tries = 1
+        while true {
+            do throws(WebProblem) {
+                _ = try await server.start()
+                return
+            } catch {
+                await server.stop()
+                guard case .cannotListen = error, tries < patienceTries else { throw error }
+                tries += 1
+                try await Task.sleep(for: .milliseconds(patienceMilliseconds))
+            }
+        }
+    }
+
     /// The open lock file, or `nil` where another process has it.
-    private static func lock(_ path: String) -> Int32? {
+    private static func lock(_ path: String) async -> Int32? {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return nil }
-        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
+        for _ in 0..<patienceTries {
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
+            try? await Task.sleep(for: .milliseconds(patienceMilliseconds))
+        }
         _ = Glibc.close(descriptor)
         return nil
     }
