@@ -54,7 +54,8 @@ class Shell(Terminal):
             except TimeoutError as error:
                 raise AssertionError(f"{command!r} did not end in {seconds} s; so far: {self.plain(printed)[-2000:]}") from error
             if kind == "output":
-                printed += value
+                # What comes after the command's end is the prompt.
+                printed += value if status is None else b""
             elif value["type"] == "command-start":
                 started, printed = True, b""
             elif value["type"] == "command-end":
