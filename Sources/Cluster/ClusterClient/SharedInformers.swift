@@ -11,6 +11,8 @@ internal import Synchronization
 package final class SharedInformers: Sendable {
     /// Lists that are under way at once.
     static let limitLists = 4
+    /// A watch over all kinds that is forbidden so often in a row is not asked for any more.
+    static let limitRefusals = 6
 
     private struct Key: Hashable {
         let resource: GroupVersionResource
@@ -130,7 +132,9 @@ package final class SharedInformers: Sendable {
             } catch let stop as BundleStop {
                 position = stop.position
                 try Task.checkCancellation()
-                if stop.problem.code == 404 || stop.problem.code == 403 { return try await runSeparately() }
+                // A cluster that has just begun may not have its roles yet.
+                let isRefused = stop.problem.code == 403 && failures >= Self.limitRefusals
+                if stop.problem.code == 404 || isRefused { return try await runSeparately() }
                 if stop.problem.isExpired {
                     position = nil
                     state.withLock { $0.unlisted = Set($0.informers.keys) }

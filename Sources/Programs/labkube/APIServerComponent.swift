@@ -197,6 +197,11 @@ struct APIServerProcess {
                 try await begin(beginning, access, isReady, port)
             }
             group.addTask {
+                // Kinds that people define.
+                await store.waitUntilReady()
+                await server.followDefinitions()
+            }
+            group.addTask {
                 await EndSignals.first()
                 log.info("Received a signal, ending")
             }

@@ -51,7 +51,7 @@ struct JobTally {
                 uncountedSucceeded.append(uid)
             }
         } else if JobFacts.hasFailed(pod, spec) {
-            // One that still ends keeps its finalizer until it has, or the job is over.
+            // One that is deleted counts at once; it may never get to say how it ended.
             release.append(pod)
             if uncountedFailed.contains(uid) { return }
             let reaction = JobFacts.reaction(pod, spec.failureRules)
