@@ -138,6 +138,20 @@ extension PodLiveTests {
             }
         }
 
+        @Test func aContainerForLookingIntoAnotherSeesItsProcesses() async throws {
+            try await Bench.with { bench in
+                let sandbox = try await bench.sandbox()
+                _ = try await bench.runtime.startContainer(try await bench.container(sandbox, "exec sleep 4321", name: "main"))
+                let look = try await bench.container(sandbox, "ps; ls /proc/1/root/bin/sh", name: "debugger") {
+                    $0.targetContainer = "main"
+                }
+                _ = try await bench.runtime.startContainer(look)
+                _ = try await bench.end()
+                let text = try await bench.log(sandbox, look)
+                #expect(text.contains("1 root     sleep 4321") && text.contains("/proc/1/root/bin/sh"), "\(text)")
+            }
+        }
+
         @Test func halfMadePodsLeaveNothing() async throws {
             try await Bench.with { bench in
                 try Host.kernel.write(
@@ -165,7 +179,7 @@ extension PodLiveTests {
                     problem?.message
                         == "container has runAsNonRoot and image will run as root (pod: \"web_default(\(sandbox.uid))\", container: main)")
                 plan.securityContext = ["readOnlyRootFilesystem": true]
-                plan.command = ["sh", "-c", "touch /x; touch /etc/hosts; echo $?; touch /dev/shm/y && echo shm"]
+                plan.command = ["sh", "-c", "touch /x 2>&1; touch /etc/hosts 2>&1; echo $?; touch /dev/shm/y && echo shm"]
                 _ = try await bench.runtime.startContainer(plan)
                 _ = try await bench.end()
                 let text = try await bench.log(sandbox, plan)

@@ -89,10 +89,12 @@ extension NodePodRuntime {
         reader.close()
         let group = record.group + "/pause"
         try groups.make(group, limits: GroupLimits(.emptyObject), holdsGroups: false)
+        // Lists of processes show it by the name that everybody knows.
+        let program = settings.run + "/pause"
+        try kernel.link(program, to: kernel.exists("/usr/bin/sleep") ? "/usr/bin/sleep" : "/bin/sleep")
         var command = Command(
-            path: "/usr/bin/sleep", arguments: ["/pause", "infinity"], directory: "/", descriptors: [input, output, output],
+            path: program, arguments: ["/pause", "infinity"], directory: "/", descriptors: [input, output, output],
             controlGroups: groups.directories(group), startsSession: true)
-        if !kernel.exists(command.path) { command.path = "/bin/sleep" }
         command.startsProcessNamespace = true
         let process = try kernel.spawn(command)
         do throws(KernelProblem) {

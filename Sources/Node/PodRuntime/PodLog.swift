@@ -15,6 +15,8 @@ final class PodLog: Sendable {
     static let filesLimit = 3
     /// A longer line is kept in parts.
     static let lineLimitBytes = 16 << 10
+    /// A chunk as large as this is one of many.
+    static let floodBytes = 4096
     /// What a container's pipe may bring in a second; one that prints more waits, so that it cannot starve the others.
     static let limitBytesPerSecond = 8 << 20
     /// Chunks that a watcher may be behind before the container waits for it.
@@ -70,7 +72,12 @@ final class PodLog: Sendable {
                     output += prefix + Self.part + open.prefix(Self.lineLimitBytes) + [UInt8(ascii: "\n")]
                     open.removeFirst(Self.lineLimitBytes)
                 }
-                if !open.isEmpty { state.partial[channel] = open }
+                // A prompt is no line yet, but nobody shall wait for it, and it shall outlive the kubelet. In a flood the rest is near.
+                if bytes.count < Self.floodBytes, !open.isEmpty {
+                    output += prefix + Self.part + open + [UInt8(ascii: "\n")]
+                } else if !open.isEmpty {
+                    state.partial[channel] = open
+                }
             }
             if !output.isEmpty { store(output, &state) }
             var wait: Int?
