@@ -68,11 +68,14 @@ final class FakeNodes {
     }
 
     @discardableResult
-    func cni(_ command: String, _ container: String, pin: String, on node: FakeNode, plugin: String = "weave-net") throws -> JSON {
-        let configuration: JSON = [
+    func cni(
+        _ command: String, _ container: String, pin: String, on node: FakeNode, plugin: String = "weave-net", more: JSON = .emptyObject
+    ) throws -> JSON {
+        var configuration: JSON = [
             "cniVersion": "1.0.0", "name": JSON("test-\(node.name)"), "type": JSON(plugin),
             "ipam": ["subnet": JSON("\(node.subnet)"), "dataDir": JSON(directory + "/networks")],
         ]
+        for (key, value) in more.members { configuration[key] = value }
         let (text, status) = CNIPlugin(name: plugin, node: node.pin).run(
             environment: ["CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_NETNS": pin, "CNI_IFNAME": "eth0"],
             input: Array(configuration.text.utf8))

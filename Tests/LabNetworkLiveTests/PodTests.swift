@@ -144,3 +144,29 @@ extension LabNetworkLiveTests {
         }
     }
 }
+
+extension LabNetworkLiveTests {
+    @Test func portsOfTheNodeLeadToPods() async throws {
+        try await FakeNodes.with { fakes in
+            let (one, two) = (fakes.nodes[0], fakes.nodes[1])
+            try NetworkStack(in: one.pin).configure([("net/ipv4/conf/all/route_localnet", "1")])
+            let pod = try fakes.addPod("web", on: one)
+            let other = try fakes.addPod("other", on: one)
+            let greeter = try Greeter("web", port: 8080, in: pod.pin)
+            defer { greeter.stop() }
+            let settings: JSON = [
+                "dataDir": JSON(fakes.directory + "/portmap"),
+                "runtimeConfig": ["portMappings": [["hostPort": 8088, "containerPort": 8080, "protocol": "tcp"]]],
+                "prevResult": ["cniVersion": "1.0.0", "ips": [["address": JSON("\(pod.address)/24")]]],
+            ]
+            let result = try fakes.cni("ADD", "web", pin: pod.pin, on: one, plugin: "portmap", more: settings)
+            #expect(result == settings["prevResult"], "what came before is handed on")
+            #expect(try greeting(from: two.pin, one.address, 8088) == "web \(two.address)")
+            for pin in [one.pin, other.pin, pod.pin] { #expect(try greeting(from: pin, one.address, 8088)?.hasPrefix("web") == true) }
+            #expect(try greeting(from: one.pin, IPv4("127.0.0.1")!, 8088)?.hasPrefix("web") == true)
+            for _ in 0..<2 { try fakes.cni("DEL", "web", pin: "", on: one, plugin: "portmap", more: settings) }
+            #expect(try greeting(from: two.pin, one.address, 8088) == "")
+            #expect(!PacketFilter(table: "cni_hostport", in: one.pin).isThere())
+        }
+    }
+}

@@ -153,7 +153,8 @@ extension CNIPlugin {
 
     private func portMap(_ request: CNIRequest) throws(KernelProblem) -> Result<JSON?, CNIError> {
         let previous = request.configuration["prevResult"]
-        let map = PortMap(node: node)
+        let directory = request.configuration["dataDir"]?.string.flatMap { $0.hasPrefix("/") ? $0 : nil }
+        let map = PortMap(directory: directory ?? PortMap.directory, node: node)
         switch request.command {
         case "ADD":
             let wanted = PortMap.mappings(request.configuration)

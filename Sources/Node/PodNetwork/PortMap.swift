@@ -16,7 +16,9 @@ package struct PortMap: Sendable {
     private let node: String?
     private static let table = "cni_hostport"
 
-    package init(directory: String = "/var/lib/cni/portmap", node: String? = nil) {
+    package static let directory = "/var/lib/cni/portmap"
+
+    package init(directory: String = Self.directory, node: String? = nil) {
         self.directory = directory
         self.node = node
     }

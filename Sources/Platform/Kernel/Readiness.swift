@@ -12,6 +12,8 @@ package final class Readiness: Sendable {
     private struct Watch: Sendable {
         let descriptor: OwnedDescriptor
         let events: UInt32
+        /// It is over before its handler runs, so that whoever the handler wakes may watch the descriptor again.
+        let isOnce: Bool
         let handler: @Sendable () -> Next
     }
 
@@ -43,12 +45,18 @@ package final class Readiness: Sendable {
     package func watch(_ descriptor: OwnedDescriptor, writable: Bool = false, _ handler: @escaping @Sendable () -> Next)
         throws(KernelProblem) -> UInt64
     {
+        try watch(descriptor, writable: writable, isOnce: false, handler)
+    }
+
+    private func watch(
+        _ descriptor: OwnedDescriptor, writable: Bool, isOnce: Bool, _ handler: @escaping @Sendable () -> Next
+    ) throws(KernelProblem) -> UInt64 {
         let events = writable ? EPOLLOUT.rawValue : EPOLLIN.rawValue | EPOLLRDHUP.rawValue
         let identifier = next.withLock { value in
             defer { value += 1 }
             return value
         }
-        watched.withLock { $0[identifier] = Watch(descriptor: descriptor, events: events, handler: handler) }
+        watched.withLock { $0[identifier] = Watch(descriptor: descriptor, events: events, isOnce: isOnce, handler: handler) }
         var event = epoll_event()
         event.events = events
         event.data.u64 = identifier
@@ -74,7 +82,7 @@ package final class Readiness: Sendable {
             await withCheckedContinuation { continuation in
                 wait.begin(continuation)
                 do throws(KernelProblem) {
-                    let identifier = try watch(descriptor, writable: writable) {
+                    let identifier = try watch(descriptor, writable: writable, isOnce: true) {
                         wait.finish(true)
                         return .stop
                     }
@@ -110,6 +118,7 @@ package final class Readiness: Sendable {
             for event in events[0..<Int(count)] {
                 let identifier = event.data.u64
                 guard let watch = watched.withLock({ $0[identifier] }) else { continue }
+                if watch.isOnce { cancel(identifier) }
                 switch watch.handler() {
                 case .again: break
                 case .stop: cancel(identifier)
