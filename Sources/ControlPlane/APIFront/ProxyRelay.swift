@@ -108,7 +108,7 @@ package struct ProxyRelay: ProxyRequests {
         let missing = ClusterProblem.unavailable(
             "no endpoints available for service \"\(place.name)\"", retryAfterSeconds: nil)
         guard let port else { throw missing }
-        let endpoints = try await client.get(.endpoints, namespace: namespace, name: place.name)
+        guard let endpoints = try? await client.get(.endpoints, namespace: namespace, name: place.name) else { throw missing }
         var found: [(String, Int)] = []
         for subset in endpoints["subsets"]?.array ?? [] {
             for candidate in subset["ports"]?.array ?? [] where candidate["name"]?.string ?? "" == port["name"]?.string ?? "" {

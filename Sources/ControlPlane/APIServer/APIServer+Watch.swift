@@ -16,7 +16,7 @@ extension APIServer {
             if request.wantsObjects {
                 typealias Item = Result<WatchEvent, ClusterProblem>
                 let watch: StoreWatch<Item> = try store.watch(
-                    prefix: filter.prefix, after: start.after, initial: start.initial.map { Item.success(Self.shown($0, kind)) },
+                    prefix: filter.prefix, after: start.after, initial: start.initial.map { Item.success(Self.shown($0.event, kind)) },
                     failure: { Item.failure(ClusterProblem($0, target.resource, "")) },
                     transform: { change in
                         filter.event(change).map { Item.success(Self.shown($0.event, kind)) }
@@ -25,12 +25,12 @@ extension APIServer {
                 return APIResponse(status: 200, headers: Self.jsonHeaders, body: .events(watch.events))
             }
             let lines = WatchLines(kind: kind, rendering: start.rendering, clock: clock)
-            let backlog = WatchBacklog()
+            let backlog = WatchBacklog(beginning: start.initial.reduce(0) { $0 + $1.bytes })
             let watch: StoreWatch<WatchItem> = try store.watch(
-                prefix: filter.prefix, after: start.after, initial: start.initial.map { .event($0, stored: nil) },
+                prefix: filter.prefix, after: start.after, initial: start.initial,
                 failure: { .problem(ClusterProblem($0, target.resource, "")) }, admits: backlog.admits,
-                transform: { event in filter.event(event).map { .event($0.event, stored: $0.stored) } })
-            Self.keepTime(watch.control, seconds: seconds, bookmarks: wantsBookmarks) { .event(Self.bookmark(kind, $0), stored: nil) }
+                transform: filter.event)
+            Self.keepTime(watch.control, seconds: seconds, bookmarks: wantsBookmarks) { .made(Self.bookmark(kind, $0)) }
             // Lines are written as they are taken: what waits for a slow reader is the objects, which all watches share.
             let items = watch.events
             let chunks = AsyncStream<[UInt8]> {
@@ -51,7 +51,7 @@ extension APIServer {
 
     private struct Start {
         var after: Int64
-        var initial: [WatchEvent]
+        var initial: [WatchItem]
         var rendering: Rendering
     }
 
@@ -66,11 +66,11 @@ extension APIServer {
         if let version, version > 0, !sendsInitial { return Start(after: version, initial: [], rendering: rendering) }
         do throws(StoreProblem) {
             let list = try store.list(prefix: filter.prefix)
-            var initial = list.objects.filter { filter.matches($0) }.map { WatchEvent(kind: .added, object: $0.document) }
+            var initial = list.objects.filter { filter.matches($0) }.map { WatchItem.stored(.added, $0) }
             if sendsInitial {
                 var mark = Self.bookmark(target.kind, list.revision)
                 mark.object[path: ["metadata", "annotations", "k8s.io/initial-events-end"]] = "true"
-                initial.append(mark)
+                initial.append(.made(mark))
             }
             return Start(after: list.revision, initial: initial, rendering: rendering)
         } catch {
@@ -127,8 +127,7 @@ struct WatchFilter: Sendable {
         return selection.isEmpty || selection.matches(object.document)
     }
 
-    /// `stored` is there when the event's object is the stored one as it is.
-    func event(_ event: StoreEvent) -> (event: WatchEvent, stored: StoredObject?)? {
+    func event(_ event: StoreEvent) -> WatchItem? {
         if selection.isEmpty {
             guard matches(event.object) else { return nil }
             let kind: WatchEvent.Kind =
@@ -137,40 +136,57 @@ struct WatchFilter: Sendable {
                 case .modified: .modified
                 case .deleted: .deleted
                 }
-            return (WatchEvent(kind: kind, object: event.object.document), event.object)
+            return .stored(kind, event.object)
         }
         let before = event.previous.map(matches) ?? (event.kind != .created)
         let after = event.kind != .deleted && matches(event.object)
         switch (before, after) {
         case (false, false): return nil
-        case (false, true): return (WatchEvent(kind: .added, object: event.object.document), event.object)
-        case (true, true): return (WatchEvent(kind: .modified, object: event.object.document), event.object)
+        case (false, true): return .stored(.added, event.object)
+        case (true, true): return .stored(.modified, event.object)
         case (true, false):
-            if event.kind == .deleted { return (WatchEvent(kind: .deleted, object: event.object.document), event.object) }
+            if event.kind == .deleted { return .stored(.deleted, event.object) }
             var last = event.previous?.document ?? event.object.document
             last["metadata"]?["resourceVersion"] = JSON(String(event.object.revision))
-            return (WatchEvent(kind: .deleted, object: last), nil)
+            return .made(WatchEvent(kind: .deleted, object: last))
         }
     }
 }
 
 /// What waits to be written as a line.
 enum WatchItem: Sendable {
-    case event(WatchEvent, stored: StoredObject?)
+    /// An object as it lies in the store; it is not parsed for those who take it as it is.
+    case stored(WatchEvent.Kind, StoredObject)
+    case made(WatchEvent)
     case problem(ClusterProblem)
 
+    var event: WatchEvent {
+        switch self {
+        case .stored(let kind, let object): WatchEvent(kind: kind, object: object.document)
+        case .made(let event): event
+        case .problem(let problem): WatchEvent(kind: .deleted, object: problem.status)
+        }
+    }
+
     /// The bytes that waiting costs, as far as they are worth counting.
-    var bytes: Int { if case .event(_, let stored?) = self { stored.bytes.count } else { 0 } }
+    var bytes: Int { if case .stored(_, let object) = self { object.bytes.count } else { 0 } }
 }
 
 /// The bytes of the events that a reader has not taken; of many large objects fewer may wait.
 final class WatchBacklog: Sendable {
     static let limitBytes = 8 << 20
-    private let waiting = Atomic<Int>(0)
+    private let limit: Int
+    private let waiting: Atomic<Int>
+
+    /// What the watch begins with may wait beside the limit.
+    init(beginning: Int) {
+        waiting = Atomic(beginning)
+        limit = beginning + Self.limitBytes
+    }
 
     /// Takes the item into account, and tells whether it may wait.
     @Sendable func admits(_ item: WatchItem) -> Bool {
-        waiting.wrappingAdd(item.bytes, ordering: .relaxed).newValue <= Self.limitBytes
+        waiting.wrappingAdd(item.bytes, ordering: .relaxed).newValue <= limit
     }
 
     func taken(_ item: WatchItem) { waiting.wrappingSubtract(item.bytes, ordering: .relaxed) }
@@ -191,13 +207,15 @@ final class WatchLines: Sendable {
 
     func line(_ item: WatchItem) -> [UInt8] {
         switch item {
-        case .event(let event, let stored): line(event, stored: stored)
-        case .problem(let problem): line(problem)
+        case .stored(let type, let object):
+            if case .object = rendering, kind.conversion == nil { return line(type.rawValue, object.bytes) }
+            return line(item.event)
+        case .made(let event): return line(event)
+        case .problem(let problem): return line("ERROR", problem.status.bytes)
         }
     }
 
-    func line(_ event: WatchEvent, stored: StoredObject?) -> [UInt8] {
-        if case .object = rendering, let stored, kind.conversion == nil { return line(event.kind.rawValue, stored.bytes) }
+    private func line(_ event: WatchEvent) -> [UInt8] {
         if event.kind == .bookmark, case .metadata = rendering {
             return line(event.kind.rawValue, rendering.apply(event.object, kind, at: clock.now()).bytes)
         }
@@ -218,8 +236,6 @@ final class WatchLines: Sendable {
         }
         return line(event.kind.rawValue, rendering.apply(event.object, kind, at: clock.now(), withColumns: isFirst).bytes)
     }
-
-    func line(_ problem: ClusterProblem) -> [UInt8] { line("ERROR", problem.status.bytes) }
 
     private func line(_ type: String, _ object: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []

@@ -223,6 +223,7 @@ final class WireConnection: RawConnectionHandler {
                 bytes = body
             }
         }
+        listener.sentBytes += bytes.count
         connection.send(bytes)
         complete()
     }
@@ -257,6 +258,7 @@ final class WireConnection: RawConnectionHandler {
                 if isChunked { piece.append(contentsOf: "\(String(count, radix: 16))\r\n".utf8) }
                 piece.append(contentsOf: UnsafeRawBufferPointer(rebasing: target[..<count]))
                 if isChunked { piece.append(contentsOf: [13, 10]) }
+                listener.sentBytes += count
                 connection.send(piece)
             }
             if ended {

@@ -113,6 +113,7 @@ private final class WireBox {
 final class WireListener: PollSource, TickSource {
     private static let acceptsPerTurn = 64
     private static let backlog: Int32 = 1024
+    private static let trimBytes = 16 << 20
 
     private let configuration: WireServerConfiguration
     let limits: WireLimits
@@ -123,6 +124,10 @@ final class WireListener: PollSource, TickSource {
     private var token: UInt64 = 0
     private var isListening = true
     private var isPaused = false
+    /// Bytes sent in all, at the last tick, and when memory was last given back.
+    var sentBytes = 0
+    private var sentAtTick = 0
+    private var sentAtTrim = 0
     private var connections: [ObjectIdentifier: WireConnection] = [:]
 
     init(_ configuration: WireServerConfiguration, _ handler: any WireHandler) throws(WebProblem) {
@@ -182,7 +187,10 @@ final class WireListener: PollSource, TickSource {
 
     func forget(_ connection: WireConnection) {
         guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
-        if connections.isEmpty { LoopEngine.shared.poller.removeTicker(self) }
+        guard connections.isEmpty else { return }
+        LoopEngine.shared.poller.removeTicker(self)
+        sentAtTick = sentBytes
+        giveBack()
     }
 
     func tick(now: Double) {
@@ -191,6 +199,16 @@ final class WireListener: PollSource, TickSource {
             LoopEngine.shared.poller.change(socket.number, token: token, Poller.readable)
         }
         for connection in Array(connections.values) { connection.tick(now: now) }
+        giveBack()
+    }
+
+    /// After large answers, when it has become quiet, the memory they took is given back to the system.
+    private func giveBack() {
+        if sentBytes == sentAtTick, sentBytes - sentAtTrim > Self.trimBytes {
+            sentAtTrim = sentBytes
+            FreeMemory.giveBack()
+        }
+        sentAtTick = sentBytes
     }
 
     var isBusy: Bool { connections.values.contains(where: \.isAnswering) }
