@@ -130,4 +130,27 @@ import Testing
             #expect(try await client.list(.pods, namespace: "shop").items.isEmpty)
         }
     }
+
+    @Test func aCircleOfOwnersIsNoTrap() async throws {
+        let cluster = try await WorkloadHarness()
+        let client = cluster.client
+        var made: [JSON] = []
+        for name in ["a", "b", "c"] {
+            made.append(try await client.create(.configMaps, ["metadata": ["name": JSON(name), "namespace": "default"]]))
+        }
+        for (index, object) in made.enumerated() {
+            let owner = made[(index + 2) % 3]
+            let reference: JSON = [
+                "apiVersion": "v1", "kind": "ConfigMap", "name": JSON(owner.metaName), "uid": JSON(owner.metaUID),
+                "blockOwnerDeletion": true,
+            ]
+            _ = try await client.patch(
+                .configMaps, namespace: "default", name: object.metaName, .merge, ["metadata": ["ownerReferences": [reference]]])
+        }
+        try await cluster.run {
+            try await client.delete(
+                .configMaps, namespace: "default", name: "a", options: DeleteOptions(propagationPolicy: "Foreground"))
+            try await cluster.waitForAll(.configMaps) { $0.isEmpty }
+        }
+    }
 }

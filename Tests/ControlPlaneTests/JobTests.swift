@@ -184,4 +184,23 @@ import Testing
             try await cluster.waitForAll(.pods) { $0.isEmpty }
         }
     }
+
+    @Test func aPodThatIsLetGoIsFree() async throws {
+        let cluster = try await WorkloadHarness()
+        let client = cluster.client
+        try await cluster.run {
+            let made = try await client.create(.jobs, job("own", ["parallelism": 1]))
+            let first = try await cluster.waitForAll(.pods) { $0.count == 1 && JobFacts.isTracked($0[0]) }[0]
+            _ = try await client.patch(.pods, namespace: "default", name: first.metaName, .merge, ["metadata": ["labels": .null]])
+            let pods = try await cluster.waitForAll(.pods) { $0.count == 2 }
+            let free = pods.first { $0.metaUID == first.metaUID } ?? .null
+            #expect(free.controllerUID == nil && !JobFacts.isTracked(free))
+            let labels = made["spec"]?["template"]?["metadata"]?["labels"] ?? .null
+            try await client.delete(.pods, namespace: "default", name: pods.first { $0.metaUID != first.metaUID }?.metaName ?? "")
+            _ = try await client.patch(.pods, namespace: "default", name: first.metaName, .merge, ["metadata": ["labels": labels]])
+            try await cluster.waitForAll(.pods) { pods in
+                pods.contains { $0.metaUID == first.metaUID && JobFacts.isTracked($0) && $0.controllerUID == made.metaUID }
+            }
+        }
+    }
 }

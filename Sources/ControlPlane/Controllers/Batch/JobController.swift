@@ -16,7 +16,7 @@ struct JobController: Controller {
     init(_ context: ControllerContext) {
         self.context = context
         jobs = context.informers.informer(.jobs)
-        pods = Ownership(context, of: .pods, by: Self.kind)
+        pods = Ownership(context, of: .pods, by: Self.kind, finalizer: JobFacts.finalizer)
         pods.dependents.addIndex("job") { pod in
             guard let owner = pod.controllerOwner, Self.kind.isOwner(owner) else { return [] }
             return [(pod.metaNamespace ?? "") + "/" + (owner["name"]?.string ?? "")]

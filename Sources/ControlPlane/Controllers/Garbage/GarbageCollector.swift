@@ -173,8 +173,8 @@ final class GarbageCollector: Controller {
         case .forget(let lost): try await forget(lost, in: node)
         case .delete(let policy):
             if policy == "Foreground", dependents.contains(where: { $0.waitsForDependents }) {
-                // Two that wait for each other would wait for ever.
-                for dependent in dependents { try await forget([node.uid], in: dependent) }
+                // Those that wait for each other in a circle would wait for ever.
+                try await unblock(node)
             }
             try await delete(node, policy)
         }
@@ -279,6 +279,15 @@ final class GarbageCollector: Controller {
         }
     }
 
+    /// The object no longer holds up its owners' ends.
+    private func unblock(_ node: OwnerGraph.Node) async throws(ClusterProblem) {
+        try await change(node) { object in
+            var owners = object.owners
+            for index in owners.indices where owners[index]["blockOwnerDeletion"] == true { owners[index]["blockOwnerDeletion"] = false }
+            return owners == object.owners ? nil : ["ownerReferences": JSON(owners)]
+        }
+    }
+
     private func removeFinalizer(_ name: String, _ node: OwnerGraph.Node) async throws(ClusterProblem) {
         try await change(node) { object in
             let kept = object.metaFinalizers.filter { $0 != name }
@@ -294,7 +303,8 @@ final class GarbageCollector: Controller {
                 guard live.metaUID == node.uid, var metadata = make(live) else { return }
                 metadata["resourceVersion"] = JSON(live.metaResourceVersion)
                 metadata["uid"] = JSON(node.uid)
-                try await context.patch(node.resource, live, as: .merge, ["metadata": metadata])
+                let changed = try await context.patch(node.resource, live, as: .merge, ["metadata": metadata])
+                if !changed.isBeingDeleted { note(.set(changed), node.resource) }
                 return
             } catch {
                 if error.isNotFound { return }

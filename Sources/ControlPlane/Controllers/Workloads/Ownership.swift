@@ -27,11 +27,14 @@ struct Ownership: Sendable {
     let kind: OwnerKind
     let resource: GroupVersionResource
     let dependents: Informer
+    /// Adopted dependents get this finalizer, and lose it when they are let go.
+    let finalizer: String?
 
-    init(_ context: ControllerContext, of resource: GroupVersionResource, by kind: OwnerKind) {
+    init(_ context: ControllerContext, of resource: GroupVersionResource, by kind: OwnerKind, finalizer: String? = nil) {
         self.context = context
         self.kind = kind
         self.resource = resource
+        self.finalizer = finalizer
         dependents = context.informers.informer(resource)
         dependents.addIndex(Self.byController) { $0.controllerUID.map { [$0] } ?? [] }
         dependents.addIndex(Self.orphans) { $0.controllerUID == nil ? [$0.metaNamespace ?? ""] : [] }
@@ -71,10 +74,10 @@ struct Ownership: Sendable {
     }
 
     private func adopt(_ dependent: JSON, _ owner: JSON) async throws(ClusterProblem) -> JSON? {
+        var metadata: JSON = ["uid": JSON(dependent.metaUID), "ownerReferences": [kind.controllerReference(to: owner)]]
+        if let finalizer { metadata["finalizers"] = [JSON(finalizer)] }
         do throws(ClusterProblem) {
-            return try await context.patch(
-                resource, dependent,
-                ["metadata": ["uid": JSON(dependent.metaUID), "ownerReferences": [kind.controllerReference(to: owner)]]])
+            return try await context.patch(resource, dependent, ["metadata": metadata])
         } catch {
             // Gone, a successor of the same name, or adopted by someone else in the same moment.
             if error.isNotFound || error.isConflict || error.isInvalid { return nil }
@@ -82,7 +85,7 @@ struct Ownership: Sendable {
         }
     }
 
-    func release(_ dependent: JSON, from owner: JSON, finalizer: String? = nil) async throws(ClusterProblem) {
+    private func release(_ dependent: JSON, from owner: JSON) async throws(ClusterProblem) {
         var metadata: JSON = [
             "uid": JSON(dependent.metaUID), "ownerReferences": [["$patch": "delete", "uid": JSON(owner.metaUID)]],
         ]
