@@ -218,6 +218,37 @@ import Testing
         }
     }
 
+    @Test func aRolloutGoesOnWhereItsControllersDied() async throws {
+        let cluster = try await WorkloadHarness()
+        let client = cluster.client
+        try await cluster.run {
+            _ = try await client.create(.deployments, WorkloadHarness.deployment("web", replicas: 6))
+            try await cluster.wait(.deployments, "web") { isDone($0, 6) }
+        }
+        try await setImage(client, "alpine:2")
+        for _ in 0..<3 {
+            try? await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try? await ClusterControllers(client: client).run() }
+                group.addTask { try? await FakeNode(client: client).run() }
+                var seen = 0
+                for try await event in client.watch(.replicaSets, namespace: "default") where event.kind != .bookmark {
+                    seen += 1
+                    let pods = try await client.list(.pods, namespace: "default").items.filter(PodFacts.isActive)
+                    #expect(pods.count <= 8, "no more than the surge allows")
+                    let image = event.object["spec"]?["template"]?["spec"]?["containers"]?[0]?["image"]
+                    if seen == 6 || (image == "alpine:2" && event.object.statusInt("availableReplicas") == 6) { break }
+                }
+                group.cancelAll()
+            }
+        }
+        try await cluster.run {
+            try await cluster.wait(.deployments, "web") { $0.generation == 2 && isDone($0, 6) }
+            let pods = try await client.list(.pods, namespace: "default").items
+            #expect(pods.filter(PodFacts.isActive).count == 6)
+            #expect(try await client.list(.replicaSets, namespace: "default").items.count == 2)
+        }
+    }
+
     private func setImage(_ client: ClusterClient, _ image: String) async throws {
         _ = try await client.patch(
             .deployments, namespace: "default", name: "web", .merge,
