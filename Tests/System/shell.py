@@ -63,7 +63,7 @@ class Shell(Terminal):
             elif value["type"] == "prompt" and started:
                 return status, self.plain(printed)
 
-    def start(self, command):
+    def begin(self, command):
         """Types a command that goes on."""
         self.type(command + "\n")
 
