@@ -26,12 +26,13 @@ import Testing
     @Test func kubernetesForBeginnersSaysWhatIsNotLiveYet() throws {
         let workshop = try #require(WorkshopLibrary(directory: Self.directory).workshop(named: "kubernetes-for-beginners"))
         #expect(workshop.nodes == 2 && workshop.pages.count == 9)
-        for page in workshop.pages {
+        // The application's images and source come with the lab's own internet; pages before that are live.
+        for page in workshop.pages.dropFirst(5) {
             for step in page.html.split(separator: "<section class=\"step\"").dropFirst()
             where step.contains("kubectl apply") && step.contains("<pre class=\"sample\"><code class=\"language-sh\"") {
                 #expect(step.contains("ive in a coming version"), "\(page.slug)")
             }
-            // A command that can be clicked works without a cluster.
+            // A command that can be clicked works without the application.
             for block in page.html.split(separator: "<lectern-block").dropFirst() {
                 let command = block.split(separator: "</lectern-block>")[0]
                 guard command.contains(">kubectl</span>") else { continue }
