@@ -3,10 +3,10 @@ internal import Glibc
 internal import Kernel
 internal import PodNetwork
 
-enum CNIComponent: Component {
+enum CNIComponent: InstantComponent {
     static let name = "lectern-cni"
 
-    static func run(_ flags: Flags) async -> Int32 {
+    static func finish(_ flags: Flags) -> Int32 {
         var environment: [String: String] = [:]
         for name in ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH"] {
             if let value = getenv(name) { environment[name] = String(cString: value) }

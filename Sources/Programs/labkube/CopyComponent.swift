@@ -2,10 +2,10 @@
 internal import Kernel
 internal import PodNetwork
 
-enum CopyComponent: Component {
+enum CopyComponent: InstantComponent {
     static let name = "cp"
 
-    static func run(_ flags: Flags) async -> Int32 {
+    static func finish(_ flags: Flags) -> Int32 {
         let words = flags.words.filter { !$0.hasPrefix("-") }
         guard words.count == 2 else {
             Flags.printError("cp: usage: cp [-f] FILE FILE\n")
