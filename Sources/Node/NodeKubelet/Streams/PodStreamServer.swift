@@ -117,7 +117,8 @@ private final class StreamPump: RawConnectionHandler {
             if connection.bufferedBytes > Self.waitingLimitBytes { await withCheckedContinuation { room = $0 } }
         }
         guard connection.isOpen, !isOver else { return }
-        let code = await streams.exitCode()
+        // Attaching succeeds however the container ended; clients ask the Pod about that.
+        let code = isExec ? await streams.exitCode() : 0
         guard connection.isOpen, !isOver else { return }
         connection.send(StreamFrame(channel: StreamFrame.outcome, bytes: Self.outcome(code).bytes).encoded)
         connection.shutdownWrite()
