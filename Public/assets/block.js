@@ -1,6 +1,7 @@
 // <lectern-block> and <lectern-inline>: commands in the lesson that a click types or runs, and what became of them.
 
 import { h, icon, copyText, dialog, announce } from "./dom.js";
+import { findJoin } from "./join-command.js";
 import { splitCommands } from "./shell-lines.js";
 import { tookWords } from "./words.js";
 
@@ -64,6 +65,25 @@ async function terminalFor(number, runs) {
   return { view, how: "wait" };
 }
 
+/**
+ * Runs a command in a node's terminal and says what became of it; nothing where it was called off.
+ * @param {string} node @param {string} command
+ */
+export async function runOn(node, command) {
+  const found = await terminalFor(/^node(\d+)$/.exec(node)?.[1] ?? node, true);
+  if ("refused" in found) return found.refused;
+  const { view, how } = found;
+  stage.show(view);
+  if (how === "type") {
+    view.insert(command);
+    return "Typed";
+  }
+  await view.free();
+  const end = await view.run(command);
+  if ("gone" in end) return "Typed";
+  return end.status === 0 ? `Done on ${node}; run again` : `Failed on ${node}; run again`;
+}
+
 /** @typedef {"idle" | "waiting" | "running" | "done" | "failed" | "typed"} BlockState */
 
 export class LessonBlock extends HTMLElement {
@@ -74,6 +94,7 @@ export class LessonBlock extends HTMLElement {
   #hint = h("span.block-hint", { "aria-hidden": "true" });
   #target = h("span.target");
   #status = h("div.block-status", { role: "status" });
+  #chips = h("div.block-chips", { role: "status" });
   /** @type {any} */ #marker = null;
   /** @type {import("./terminal-view.js").TerminalView | null} */ #view = null;
   #from = 0;
@@ -92,7 +113,7 @@ export class LessonBlock extends HTMLElement {
     const body = h("div.block-body");
     pre.before(body);
     body.append(pre, h("div.block-tools", {}, this.#target, this.#copy, this.#run));
-    this.append(this.#status, h("div.block-progress"), this.#hint);
+    this.append(this.#status, this.#chips, h("div.block-progress"), this.#hint);
     this.setState("idle");
   }
 
@@ -227,12 +248,14 @@ export class LessonBlock extends HTMLElement {
   async #runAll(view, from) {
     const commands = this.#commands;
     const started = performance.now();
+    this.#chips.replaceChildren();
     for (let index = from; index < commands.length; index++) {
       if (!view.integrated || view.busy) this.setState("waiting", `Waiting for the prompt of ${view.label}`);
       await view.free();
       this.#running(view, index);
       const end = await view.run(commands[index]);
       this.#marker = view.marker;
+      if ("status" in end && end.status === 0) this.#offerJoin(findJoin(await view.lastOutput()), view.node);
       if ("gone" in end && !view.integrated) continue;
       if ("gone" in end) {
         this.setState("failed", `Its end was not seen: ${end.gone}`);
@@ -254,6 +277,26 @@ export class LessonBlock extends HTMLElement {
     }
     this.setState("done", `Done in ${tookWords(performance.now() - started)}`);
     announce("Done");
+  }
+
+  /**
+   * A join command that the command printed: one button for each other node.
+   * @param {string | null} join @param {string} node where it was printed
+   */
+  #offerJoin(join, node) {
+    const others = join ? stage.nodes().filter(name => name !== node) : [];
+    if (!join || !others.length) return;
+    this.#chips.replaceChildren(h("span.what", {}, icon("check", "small"), "Join command found"), ...others.map(name => {
+      const chip = h("button.chip.accent", { type: "button", title: join, onclick: async () => {
+        chip.disabled = true;
+        chip.textContent = `Joining ${name}`;
+        const words = await runOn(name, join);
+        chip.disabled = false;
+        chip.textContent = words || `Run on ${name}`;
+      } }, `Run on ${name}`);
+      return chip;
+    }));
+    announce(`Join command found. It can be run on ${others.join(", ")}.`);
   }
 
   /** @param {import("./terminal-view.js").TerminalView} view @param {number} index */

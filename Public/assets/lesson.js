@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { announce, byId, dialog, h, icon, item, popover, themeButton, toast } from "./dom.js";
-import { stage } from "./block.js";
+import { runOn, stage } from "./block.js";
 import "./quiz.js";
 import { coach } from "./coach.js";
 import { helpDialog, endDialog, resetDialog, nodesMenu } from "./lesson-dialogs.js";
@@ -83,6 +83,7 @@ function draw() {
       terminals.follow(lab);
       announce("Your terminals are ready");
       terminals.addEventListener("terminal-attached", event => recallRunning(/** @type {any} */ (event.target)));
+      terminals.addEventListener("join-found", event => offerJoin(/** @type {CustomEvent} */ (event).detail));
       setTimeout(() => coach(), 600);
     } else terminals.follow(lab);
     const isThere = (/** @type {string | undefined} */ number) => lab.state === "ready" || Boolean(terminals?.target(number));
@@ -255,6 +256,15 @@ function recallRunning(view) {
     if (view.busy) block.resumeRunning(view);
     else sessionStorage.removeItem(runningKey);
   } catch { /* nothing to recall */ }
+}
+
+/**
+ * A join command that somebody got by typing.
+ * @param {{join: string, node: string}} found
+ */
+function offerJoin({ join, node }) {
+  const other = stage.nodes().find(name => name !== node);
+  if (other) toast("It makes another node part of this cluster.", { title: "Join command found", stay: true, action: [`Run on ${other}`, () => runOn(other, join)] });
 }
 document.addEventListener("quiz-graded", event => {
   const key = text?.blockKey(/** @type {Element} */ (event.target));

@@ -3,6 +3,7 @@
 import { h, copyText, toast } from "./dom.js";
 import { FindBar } from "./terminal-find.js";
 import { handleKeys, KeyRow } from "./terminal-keys.js";
+import { unwrapped } from "./join-command.js";
 import { goneCode, TerminalSession } from "./terminal-session.js";
 import { loadXterm } from "./xterm-loader.js";
 
@@ -296,6 +297,20 @@ export class TerminalView extends HTMLElement {
 
   /** A mark at the place where the last command began. */
   get marker() { return this.#marker; }
+  /**
+   * What the last command printed, as far as it is kept, lines that the screen wrapped put together.
+   * @returns {Promise<string>}
+   */
+  lastOutput() {
+    const marker = this.#marker;
+    const buffer = this.#term?.buffer.normal;
+    if (!buffer) return Promise.resolve("");
+    // What came before this is drawn first.
+    return new Promise(resolve => this.#term.write("", () => {
+      const place = this.#marker ?? marker;
+      resolve(place && !place.isDisposed ? unwrapped(buffer, place.line) : "");
+    }));
+  }
   /** @param {any} marker */
   show(marker) {
     if (marker && !marker.isDisposed) this.#term?.scrollToLine(Math.max(0, marker.line - 1));
@@ -353,8 +368,9 @@ export class TerminalView extends HTMLElement {
         const milliseconds = this.#startedAt ? performance.now() - this.#startedAt : 0;
         this.#startedAt = 0;
         this.#setBusy({ running: false, foreground: false, program: "" });
+        const byPage = this.#waitingForEnd.length > 0;
         this.#settle({ status: Number(event.status ?? 0), milliseconds });
-        this.dispatchEvent(new CustomEvent("command-end", { bubbles: true, detail: { status: Number(event.status ?? 0) } }));
+        this.dispatchEvent(new CustomEvent("command-end", { bubbles: true, detail: { status: Number(event.status ?? 0), byPage } }));
         break;
       }
       case "prompt":

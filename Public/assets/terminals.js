@@ -1,6 +1,7 @@
 // <lectern-terminals>: the tabs and panes of a lab's terminals, one tab per shell, in one pane, side by side or stacked.
 
 import { h, icon, item, popover, remember, remembered, toast } from "./dom.js";
+import { findJoin } from "./join-command.js";
 import { TerminalView } from "./terminal-view.js";
 import { nodeWords } from "./words.js";
 
@@ -8,6 +9,8 @@ import { nodeWords } from "./words.js";
 const paneLimit = { one: 1, side: 2, stack: 3 };
 /** A stacked pane is not made lower than this. */
 const paneHeightPixels = 150;
+/** Where less than this is left for both, the cluster view takes the place of the terminals. */
+const sharedHeightPixels = 480;
 const fontSizes = { smallest: 9, usual: 14, largest: 28 };
 
 /** @typedef {"one" | "side" | "stack"} Layout */
@@ -29,6 +32,8 @@ export class Terminals extends HTMLElement {
   #layoutButton = h("button.icon-button", { type: "button", "aria-haspopup": "menu", onclick: () => this.#layoutMenu() });
   #addButton = h("button.icon-button", { type: "button", "aria-label": "New shell", title: "New shell", onclick: () => this.#addMenu() }, icon("plus"));
   #moreButton = h("button.icon-button", { type: "button", "aria-haspopup": "menu", "aria-label": "Terminal menu", title: "Terminal menu", onclick: () => this.#moreMenu() }, icon("more"));
+  /** The view of the cluster, made when it is first wanted. @type {any} */ #cluster = null;
+  #clusterButton = h("button.cluster-tab", { type: "button", "aria-pressed": "false", title: "What lives in the cluster, as it changes", onclick: () => this.showCluster(!this.clusterShown) }, icon("cluster", "small"), "Cluster");
   /**
    * Nodes that were ready and are not now: their terminals begin anew.
    * @type {Set<string>}
@@ -44,14 +49,16 @@ export class Terminals extends HTMLElement {
     if (this.childElementCount) return;
     const find = h("button.icon-button.hide-small", { type: "button", "aria-label": "Find in the terminal", title: "Find (Ctrl+Shift+F)", onclick: () => this.#active?.openFind() }, icon("search"));
     this.append(
-      h("div.term-bar", {}, this.#tabs, this.#addButton, h("span.spacer"), find, this.#layoutButton, this.#moreButton),
+      h("div.term-bar", {}, this.#tabs, this.#addButton, this.#clusterButton, h("span.spacer"), find, this.#layoutButton, this.#moreButton),
       this.#panes);
     this.#tabs.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#tabKey(event));
     this.addEventListener("terminal-focus", event => this.#focused(/** @type {TerminalView} */ (event.target)));
     this.addEventListener("terminal-state", () => this.#draw());
     this.addEventListener("command-end", event => this.#commandEnded(/** @type {TerminalView} */ (event.target)));
+    this.addEventListener("command-end", event => this.#lookForJoin(/** @type {TerminalView} */ (event.target), /** @type {CustomEvent} */ (event).detail));
     this.addEventListener("terminal-again", event => this.#again(/** @type {TerminalView} */ (event.target)));
     new ResizeObserver(() => this.#draw()).observe(this.#panes);
+    new ResizeObserver(() => this.#shareRoom()).observe(this);
   }
 
   disconnectedCallback() {
@@ -73,6 +80,7 @@ export class Terminals extends HTMLElement {
       this.#extra = kept.lab === lab.id ? kept.keys : [];
     }
     this.#lab = lab;
+    this.#cluster?.follow(lab);
     this.#layout ??= remembered("layout", lab.nodes.length > 1 && innerWidth >= 600 ? "stack" : "one");
     for (const node of lab.nodes) {
       if (node.state !== "ready" && this.#views.some(view => view.node === node.name)) this.#away.add(node.name);
@@ -135,6 +143,7 @@ export class Terminals extends HTMLElement {
       else this.#shown[at < 0 ? 0 : at] = view.key;
     }
     delete view.dataset.unseen;
+    if (focus && this.#panes.hidden) this.showCluster(false);
     this.#draw();
     if (focus) requestAnimationFrame(() => view.focusTerminal());
   }
@@ -177,6 +186,51 @@ export class Terminals extends HTMLElement {
     const fresh = this.#ensure(node, name);
     if (wasActive) this.#activate(fresh);
     this.#draw();
+  }
+
+  // The cluster
+
+  get clusterShown() { return this.classList.contains("with-cluster"); }
+
+  /** @param {boolean} shown */
+  async showCluster(shown) {
+    this.classList.toggle("with-cluster", shown);
+    this.#clusterButton.setAttribute("aria-pressed", String(shown));
+    if (shown && !this.#cluster) {
+      if (!document.querySelector("link[href='/assets/cluster.css']")) document.head.append(h("link", { rel: "stylesheet", href: "/assets/cluster.css" }));
+      try {
+        await import("./cluster-view.js");
+      } catch {
+        toast("The cluster view could not be loaded. Try again in a moment.", { level: "danger" });
+        this.classList.remove("with-cluster");
+        this.#clusterButton.setAttribute("aria-pressed", "false");
+        return;
+      }
+      this.#cluster ??= document.createElement("lectern-cluster");
+      this.#panes.before(this.#cluster);
+      if (this.#lab) this.#cluster.follow(this.#lab);
+    }
+    this.#shareRoom();
+  }
+
+  /** Cluster and terminals stand above each other where there is room, else the cluster stands alone. */
+  #shareRoom() {
+    const shown = this.clusterShown;
+    if (this.#cluster) {
+      this.#cluster.hidden = !shown;
+      this.#cluster.shown = shown && this.offsetParent !== null;
+    }
+    const alone = shown && this.clientHeight > 0 && this.clientHeight < sharedHeightPixels;
+    if (this.#panes.hidden === alone) return;
+    this.#panes.hidden = alone;
+    this.#draw();
+  }
+
+  /** A join command that no block asked for is offered in passing. @param {TerminalView} view @param {{status: number, byPage: boolean}} end */
+  async #lookForJoin(view, end) {
+    if (end.byPage || end.status !== 0 || view.link !== "live") return;
+    const join = findJoin(await view.lastOutput());
+    if (join) this.dispatchEvent(new CustomEvent("join-found", { bubbles: true, detail: { join, node: view.node } }));
   }
 
   // The tabs

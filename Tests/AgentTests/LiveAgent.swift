@@ -10,7 +10,7 @@ final class LiveAgent {
     let pid: Int32
     var socket: String { directory + "/agent.sock" }
 
-    init() throws {
+    init(clusterView: String? = nil) throws {
         directory = NSTemporaryDirectory() + "agent-" + Identifier.short(length: 10)
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         let program = URL(fileURLWithPath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
@@ -20,7 +20,8 @@ final class LiveAgent {
         defer { PTYFiles.close(null) }
         pid = try ReaperProcesses.start(
             ReaperCommand(
-                arguments: [program, "--listen-unix", path + "/agent.sock", "--not-init", "--run-directory", path],
+                arguments: [program, "--listen-unix", path + "/agent.sock", "--not-init", "--run-directory", path]
+                    + (clusterView.map { ["--cluster-view", $0] } ?? []),
                 environment: ["PATH": "/usr/bin:/bin", "HOME": path, "LANG": "C.UTF-8"], workingDirectory: path),
             on: .separate(input: null, output: null, error: 2))
         for _ in 0..<1000 {

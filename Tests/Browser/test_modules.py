@@ -125,3 +125,61 @@ def test_output_and_input_once_over_a_lost_connection(module):
     assert log["inputs"] == ["early", "0123456789", "3456789", "!"]
     assert log["acks"][-1] == 505 and 109 in log["acks"]
     assert log["states"] == ["live", "reconnecting", "live", "closed"]
+
+
+JOIN = "kubeadm join 172.30.0.11:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:" + 64 * "a"
+
+
+@pytest.mark.parametrize(
+    "text,found",
+    [
+        (f"Then:\n\n{JOIN} \n", JOIN),
+        (JOIN.replace(" --disc", " \\\n\t--disc"), JOIN),
+        (JOIN + "a", None),
+        (JOIN[:-1], None),
+        (JOIN.replace("abcdef.", "abcdef;rm."), None),
+        (JOIN + " --control-plane", None),
+        (JOIN + " \\\n\t--control-plane --certificate-key 00\n\n" + JOIN.replace("abcdef", "fedcba"), JOIN.replace("abcdef", "fedcba")),
+        ("", None),
+    ],
+)
+def test_join_command_is_found(module, text, found):
+    assert module("async text => (await import('/assets/join-command.js')).findJoin(text)", text) == found
+
+
+def test_wrapped_lines_are_put_together(module):
+    lines = [["$ x", False], ["kubeadm jo", False], ["in  a", True], ["end", False]]
+    assert module("""async lines => (await import('/assets/join-command.js')).unwrapped({ length: lines.length,
+      getLine: row => lines[row] && { isWrapped: lines[row][1], translateToString: trim => trim ? lines[row][0].trimEnd() : lines[row][0].padEnd(10) } }, 1)""", lines) == "kubeadm join  a\nend"
+
+
+def test_cluster_lines_are_put_together(module):
+    from cluster_lines import CLUSTER, OPENING, WAITING, line, node
+
+    asked = module("""async lines => {
+      const { ClusterModel, selects, podTone, rolloutOf } = await import('/assets/cluster-model.js');
+      const model = new ClusterModel();
+      const taken = lines.cluster.map(line => model.take(line));
+      const web = model.all('services').find(it => it.name === 'web');
+      const first = { taken, selected: model.selectedBy(web).length, made: model.madeBy(model.all('workloads').find(it => it.kind === 'Deployment')).length,
+        top: model.topWorkloads.map(it => it.name), newest: model.events[0].reason, nodes: model.nodes(['node1', 'node2', 'node3']).map(it => [it.name, !!it.bare]),
+        none: selects({ namespace: 'default', selector: {} }, { namespace: 'default', labels: {} }), junk: ['', '[]', 'null', '{"kind":"x"}', '{"kind":"pods","set":[null,{}]}'].map(line => model.take(line)) };
+      for (const line of lines.again) model.take(line); // another connection: what it does not tell of is gone
+      const again = [model.all('nodes').length, model.all('pods').length];
+      for (const line of lines.waiting) model.take(line);
+      return { ...first, again, empty: model.isEmpty, tones: ['Running', 'Error', 'ErrImagePull', 'Init:CrashLoopBackOff', 'Completed', 'Pending', 'Init:0/1'].map(state => podTone({ state, ready: '1/1' })) };
+    }""", {"cluster": CLUSTER, "again": [*OPENING, line("nodes", node("node1"))], "waiting": WAITING})
+    assert all(asked["taken"])
+    assert (asked["selected"], asked["made"], asked["newest"], asked["none"]) == (4, 4, "FailedScheduling", False)
+    assert sorted(asked["top"]) == ["once", "tick", "web"]
+    assert asked["nodes"] == [["node1", False], ["node2", False], ["node3", True]]
+    assert asked["junk"] == [False, False, False, False, True]
+    assert (asked["again"], asked["empty"]) == ([1, 0], True)
+    assert asked["tones"] == ["good", "bad", "bad", "bad", "done", "starting", "starting"]
+
+
+@pytest.mark.parametrize("kind,name,count", [("Pod", "web-1", 3), ("Node", "node1", 2), ("Pod", "--help", 0), ("Pod -A", "x", 0), ("Pod", "a b", 0), ("", "x", 0)])
+def test_commands_for_details_hold_no_options_of_others(module, kind, name, count):
+    commands = module("async ([kind, name]) => (await import('/assets/cluster-model.js')).commandsFor(kind, name, 'default')", [kind, name])
+    assert len(commands) == count
+    assert all(command[0] == "/usr/bin/kubectl" for command in commands.values())

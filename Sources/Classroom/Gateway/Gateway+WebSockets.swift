@@ -24,6 +24,9 @@ extension Gateway {
         {
             return terminal(request, visitor, offered, lab: segments[3], node: segments[5], name: segments[7])
         }
+        if segments.count == 5, segments[0] == "api", segments[1] == "v1", segments[2] == "labs", segments[4] == "cluster" {
+            return cluster(request, visitor, offered, lab: segments[3])
+        }
         return .reject(problemResponse(GatewayProblem.notFound("There is no WebSocket at this address."), for: request))
     }
 
@@ -61,6 +64,23 @@ extension Gateway {
             let handler = try services.terminals.handler(
                 lab: id, node: node, name: name, query: request.query, canWrite: true)
             return .accept(subprotocol: TerminalHub.subprotocol, handler)
+        } catch {
+            return .reject(problemResponse(error, for: request))
+        }
+    }
+
+    /// The lab's cluster as it lives; the first node is where lessons make one.
+    @WebLoop
+    private func cluster(_ request: HTTPRequest, _ visitor: Visitor, _ offered: [String], lab id: String) -> WebSocketDecision {
+        guard offered.contains(TerminalHub.clusterSubprotocol) else {
+            return .reject(wrongProtocol(TerminalHub.clusterSubprotocol, request))
+        }
+        guard let lab = labIndex.lab(id), lab.owner == visitor.account.id || visitor.account.role.isStaff, let node = lab.nodes.first else {
+            return .reject(problemResponse(LabProblem.labNotFound(id: String(id.prefix(40))), for: request))
+        }
+        do {
+            let handler = try services.terminals.clusterHandler(lab: id, node: node.name)
+            return .accept(subprotocol: TerminalHub.clusterSubprotocol, handler)
         } catch {
             return .reject(problemResponse(error, for: request))
         }

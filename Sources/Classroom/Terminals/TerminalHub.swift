@@ -9,6 +9,7 @@ package import Web
     nonisolated let nodes: any NodeReach
     nonisolated let log = Logger(label: "terminals")
     private var relays: [ObjectIdentifier: TerminalRelay] = [:]
+    var clusterRelays: [ObjectIdentifier: ClusterRelay] = [:]
     /// Called on the loop now and then while someone types in a lab, with its id.
     package var activity: (@WebLoop @Sendable (String) -> Void)?
     /// Since the server started, for /metrics.
@@ -37,6 +38,9 @@ package import Web
     package func close(lab: String, node: String? = nil, message: String) {
         for relay in relays.values where relay.lab == lab && (node == nil || relay.node == node) {
             relay.end(TerminalClose.gone, message, level: "warning")
+        }
+        for relay in clusterRelays.values where relay.lab == lab && (node == nil || relay.node == node) {
+            relay.end(node == nil ? TerminalClose.gone : TerminalClose.tryAgain, message)
         }
     }
 

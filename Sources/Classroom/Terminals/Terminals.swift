@@ -31,6 +31,10 @@ package enum TerminalLimits {
     package static let agentBufferBytes = 256 << 10
     /// Terminals open in browsers at once, of all labs.
     package static let relays = 10_000
+    /// Cluster views open in browsers at once, of all labs.
+    package static let clusterRelays = 2_000
+    /// One line about a cluster; 2,000 pods in one line need about half of it.
+    package static let clusterLineBytes = 4 << 20
     /// The agent must have taken the connection and answered by then.
     package static let answerSeconds = 10
     /// Between two notes that someone works in a lab.

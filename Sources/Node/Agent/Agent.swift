@@ -47,6 +47,8 @@ package enum AgentLimits {
     package static let execOutputBytes = 1 << 20
     package static let execSeconds = 3600
     package static let execs = 32
+    /// Clients that are told of the node's cluster at once.
+    package static let clusterFeeds = 8
     package static let fileBytes = 16 << 20
     /// A stream that has not said what it is for by then is closed.
     package static let headerSeconds = 10.0

@@ -19,6 +19,8 @@ package struct AgentOptions: Sendable {
     package var runDirectory: String
     /// Before the places of units; nil: no services, and no socket for `systemctl` in the run directory.
     package var systemRoot: String?
+    /// What tells of the node's cluster, a line at a time.
+    package var clusterView = ["/usr/lib/lectern/labkube", "cluster-view"]
     package init(listener: Listener, isInit: Bool = true, runDirectory: String = "/run/lectern", systemRoot: String? = nil) {
         self.listener = listener
         self.isInit = isInit
@@ -53,6 +55,7 @@ package final class AgentLoop {
     var terminals: [String: Terminal] = [:]
     var connections: [UInt64: Connection] = [:]
     var runningExecs = 0
+    var runningFeeds = 0
 
     private static let signalKey: UInt64 = 1
     private static let listenerKey: UInt64 = 2

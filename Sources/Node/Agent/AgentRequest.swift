@@ -9,6 +9,7 @@ package enum AgentProblem: Problem, Equatable {
     case terminalLimit
     case viewerLimit
     case execLimit
+    case feedLimit
     case noSuchUnit(String)
     case failed(String)
 
@@ -19,6 +20,7 @@ package enum AgentProblem: Problem, Equatable {
         case .terminalLimit: "TerminalLimit"
         case .viewerLimit: "ViewerLimit"
         case .execLimit: "ExecLimit"
+        case .feedLimit: "FeedLimit"
         case .noSuchUnit: "NoSuchUnit"
         case .failed: "Failed"
         }
@@ -30,6 +32,7 @@ package enum AgentProblem: Problem, Equatable {
         case .terminalNotFound(let name): "There is no terminal \(name) on this node."
         case .terminalLimit: "This node has \(AgentLimits.terminals) terminals already; close one first."
         case .viewerLimit: "This terminal has \(AgentLimits.viewersPerTerminal) viewers already."
+        case .feedLimit: "\(AgentLimits.clusterFeeds) pages follow this node's cluster already."
         case .execLimit: "This node runs \(AgentLimits.execs) commands already."
         case .noSuchUnit(let name): "Unit \(name) could not be found."
         case .failed(let what): what
@@ -76,6 +79,7 @@ package enum AgentRequest: Equatable {
     case terminal(TerminalRequest)
     case exec(ExecRequest)
     case status
+    case cluster
     case writeFile(WriteRequest)
     case readFile(path: String, limitBytes: Int)
     case closeTerminal(name: String)
@@ -93,6 +97,7 @@ package enum AgentRequest: Equatable {
         case "close-terminal": self = .closeTerminal(name: try Self.terminalName(header))
         case "exec": self = .exec(try Self.exec(header))
         case "status": self = .status
+        case "cluster": self = .cluster
         case "write-file":
             guard let size = header["size"]?.int, (0...AgentLimits.fileBytes).contains(size) else {
                 throw .badRequest("`size` must be 0 to \(AgentLimits.fileBytes) bytes.")
@@ -188,6 +193,7 @@ extension AgentRequest {
             terminal.remove()
             connection.answer(["ok": true])
         case .exec(let request): return try ExecJob(request, connection: connection)
+        case .cluster: return try ClusterJob(connection: connection)
         case .status: connection.answer(NodeStatus.report(loop))
         case .writeFile(let request): return FileWriting(request)
         case .service(let request):

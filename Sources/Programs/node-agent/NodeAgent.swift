@@ -5,13 +5,14 @@ internal import Kernel
 
 @main struct NodeAgent {
     private static let usage = """
-        usage: node-agent (--listen-fd NUMBER | --listen-unix PATH) [--not-init] [--run-directory PATH] [--system-root PATH]
+        usage: node-agent (--listen-fd NUMBER | --listen-unix PATH) [--not-init] [--run-directory PATH] [--system-root PATH] [--cluster-view PROGRAM]
 
           --listen-fd NUMBER     an inherited listening unix socket (default 3)
           --listen-unix PATH     make the socket instead
           --not-init             do not expect to be PID 1 (for tests)
           --run-directory PATH   where the shell's start-up file goes (default /run/lectern)
           --system-root PATH     where units of services are looked for (default: / for PID 1, else nowhere)
+          --cluster-view PROGRAM what tells of the node's cluster (default: labkube cluster-view)
 
         """
 
@@ -30,6 +31,9 @@ internal import Kernel
             case "--run-directory":
                 guard let path = arguments.popFirst(), path.hasPrefix("/") else { fail(usage) }
                 options.runDirectory = path
+            case "--cluster-view":
+                guard let program = arguments.popFirst() else { fail(usage) }
+                options.clusterView = [program]
             case "--system-root":
                 guard let path = arguments.popFirst(), path.hasPrefix("/") else { fail(usage) }
                 options.systemRoot = path
