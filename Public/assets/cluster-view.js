@@ -13,6 +13,8 @@ const retryDelaysMilliseconds = [300, 1000, 2000, 5000];
 /** Tiles drawn in one node, and events in the list. */
 const tileLimit = 200;
 const shownEvents = 40;
+/** Of a long name the beginning is cut short, but not the end, which tells pods of one kind apart. */
+const tailCharacters = 6;
 /** A tile that goes takes this long (CSS has the same). */
 const leaveMilliseconds = 180;
 const detailSeconds = 15;
@@ -238,7 +240,7 @@ export class ClusterView extends HTMLElement {
 
   /** @param {Thing} pod */
   #makeTile(pod) {
-    return h("button.tile", { type: "button", "data-kind": "pod", onclick: (/** @type {Event} */ event) => this.#open(event, "Pod", pod.name, pod.namespace) }, h("span.name", {}, pod.name), h("span.sub"));
+    return h("button.tile", { type: "button", "data-kind": "pod", onclick: (/** @type {Event} */ event) => this.#open(event, "Pod", pod.name, pod.namespace) }, h("span.name", {}, h("span.head", {}, pod.name.slice(0, -tailCharacters)), h("span", {}, pod.name.slice(-tailCharacters))), h("span.sub"));
   }
 
   /** @param {any} tile @param {Thing} pod */

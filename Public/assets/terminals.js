@@ -243,7 +243,10 @@ export class Terminals extends HTMLElement {
       const at = this.#shown.findIndex(key => key !== this.#active?.key);
       this.#shown.splice(at < 0 ? 0 : at, 1);
     }
-    for (const key of all) if (this.#shown.length < room && !this.#shown.includes(key)) this.#shown.push(key);
+    if (this.#shown.length < Math.min(room, all.length)) {
+      for (const key of all) if (this.#shown.length < room && !this.#shown.includes(key)) this.#shown.push(key);
+      this.#shown.sort((a, b) => all.indexOf(a) - all.indexOf(b));
+    }
     this.#panes.className = `term-panes ${this.#shown.length > 1 ? this.layout : "one"}`;
     for (const view of this.#views) {
       const visible = this.#shown.includes(view.key);
