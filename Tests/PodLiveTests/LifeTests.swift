@@ -152,6 +152,29 @@ extension PodLiveTests {
             }
         }
 
+        @Test func podsOfANodeThatWasStartedAgainAreTakenOutOfTheNetwork() async throws {
+            try await Bench.with { bench in
+                let sandbox = try await bench.sandbox()
+                _ = try await bench.runtime.startContainer(try await bench.container(sandbox, "exec sleep 1000"))
+                await bench.runtime.signal(podUID: sandbox.uid, container: "main", 9)
+                _ = try await bench.end()
+                bench.runtime.close()
+                // What lies in memory goes with a node, and its mounts.
+                let state = bench.state
+                try await bench.threads.run { () throws in
+                    for place in ["/run/pods", "/netns"] {
+                        for point in try Host.kernel.mounts(below: state + place).reversed() { try Host.kernel.unmount(point) }
+                        try Host.kernel.removeTree(state + place)
+                    }
+                }
+                let next = try await NodePodRuntime(bench.settings)
+                #expect(try await next.adopt().isEmpty)
+                let calls = try Host.kernel.readText(state + "/bin/calls").split(separator: "\n")
+                #expect(calls.count == 2 && calls[1].hasPrefix("DEL  IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;"))
+                next.close()
+            }
+        }
+
         @Test func halfMadePodsLeaveNothing() async throws {
             try await Bench.with { bench in
                 try Host.kernel.write(

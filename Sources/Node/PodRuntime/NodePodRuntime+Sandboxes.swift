@@ -52,6 +52,7 @@ extension NodePodRuntime {
         try kernel.write(places.record, record.json.bytes, mode: 0o600, owner: nil)
         try kernel.makeDirectory(places.namespaces, mode: 0o700)
         try kernel.makeDirectory(places.storage, mode: 0o711)
+        try kernel.write(places.storedRecord, record.json.bytes, mode: 0o600, owner: nil)
         try groups.make(record.group, limits: GroupLimits(plan.resources), holdsGroups: true)
         try kernel.makeDirectory(places.sharedMemory, mode: 0o1777)
         if plan.hostIPC {
@@ -163,8 +164,9 @@ extension NodePodRuntime {
             let configuration = json["configuration"].flatMap({ NetworkConfiguration(json: $0) })
         else { return }
         var attachment = NetworkAttachment(
-            configuration: configuration, sandbox: record.id, namespacePath: places.network, namespace: record.namespace,
-            pod: record.name, uid: record.uid)
+            configuration: configuration, sandbox: record.id, namespacePath: kernel.exists(places.network) ? places.network : "",
+            namespace: record.namespace, pod: record.name, uid: record.uid)
+        try? kernel.makeDirectory(places.directory, mode: 0o711)
         attachment.hostPorts = json["hostPorts"]?.array ?? []
         attachment.annotations = json["annotations"]?.strings ?? [:]
         attachment.result = json["result"].flatMap { $0.isNull ? nil : $0 }
@@ -287,8 +289,11 @@ extension NodePodRuntime {
     }
 
     func readRecord(_ uid: String) -> SandboxRecord? {
-        guard let text = try? kernel.readText(settings.pod(uid).record), let json = try? JSON(parsing: text) else { return nil }
-        return SandboxRecord(json)
+        let places = settings.pod(uid)
+        for path in [places.record, places.storedRecord] {
+            if let text = try? kernel.readText(path), let json = try? JSON(parsing: text) { return SandboxRecord(json) }
+        }
+        return nil
     }
 
     // MARK: Logs of pods that are gone

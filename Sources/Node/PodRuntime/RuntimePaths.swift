@@ -1,9 +1,10 @@
 // Where the runtime keeps things in a node.
 //
-//     RUN/pods/UID/            sandbox.json, ns/{ipc,uts,pid} (pins), shm (mount), hosts, hostname, resolv.conf, cni.json
+//     RUN/pods/UID/            sandbox.json, ns/{ipc,uts,pid} (pins), shm (mount), hosts, hostname, resolv.conf
 //     RUN/pods/UID/NAME.N/     container.json, config.json, rootfs (mount), pid, exit.json, {out,err,in}.fifo, crun/,
 //                              termination-log, console.sock
 //     RUN/exits/PID            how processes ended that only the node's first process could collect
+//     STORAGE/pods/UID/        sandbox.json, cni.json: what takes the pod out of the network again
 //     STORAGE/pods/UID/NAME.N/ upper, work: the changes of the container's files, on a disk that is not an overlay
 //     LOGS/pods/NS_POD_UID/NAME/N.log, LOGS/containers/…   as every Kubernetes node has them
 //     NETWORKS/cni-UID         the pod's network namespace (pin)
@@ -64,7 +65,9 @@ struct SandboxPlaces: Sendable, Hashable {
     var hosts: String { directory + "/hosts" }
     var hostname: String { directory + "/hostname" }
     var resolver: String { directory + "/resolv.conf" }
-    var attachment: String { directory + "/cni.json" }
+    /// What the node must still know after it was started again: plugins may have noted things on its disk.
+    var storedRecord: String { storage + "/sandbox.json" }
+    var attachment: String { storage + "/cni.json" }
     func container(_ name: String, attempt: Int) -> ContainerPlaces {
         ContainerPlaces(directory: "\(directory)/\(name).\(attempt)", storage: "\(storage)/\(name).\(attempt)")
     }
