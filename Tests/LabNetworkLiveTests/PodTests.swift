@@ -170,3 +170,21 @@ extension LabNetworkLiveTests {
         }
     }
 }
+
+extension LabNetworkLiveTests {
+    @Test func addressesOfPodsThatVanishedAreGivenAgain() async throws {
+        try await FakeNodes.with { fakes in
+            let node = fakes.nodes[0]
+            let small: JSON = ["ipam": ["subnet": "10.32.11.0/29", "dataDir": JSON(fakes.directory + "/networks")]]
+            let pin = fakes.directory + "/pod-z"
+            try fakes.kernel.makeNetworkNamespace(pin: pin, userNamespace: nil)
+            let pool = AddressPool(network: "test-node1", dataDirectory: fakes.directory + "/networks")
+            let range = try #require(AddressPool.Range(subnet: IPv4Block("10.32.11.0/29")!))
+            for number in 0..<5 { _ = try pool.reserve("gone\(number)", interface: "eth0", from: range) }
+            let result = try fakes.cni("ADD", "z", pin: pin, on: node, more: small)
+            #expect(result["ips"]?[0]?["address"]?.string == "10.32.11.2/29")
+            try fakes.cni("DEL", "z", pin: "", on: node, more: small)
+            #expect(try pool.owners().isEmpty)
+        }
+    }
+}

@@ -103,6 +103,13 @@ package struct AddressPool: Sendable {
         }
     }
 
+    /// The containers that have addresses, each as its id and interface.
+    package func owners() throws(KernelProblem) -> Set<[String]> {
+        var owners: Set<[String]> = []
+        for address in try addresses() { owners.insert(try text(address).split(whereSeparator: \.isNewline).map(String.init)) }
+        return owners
+    }
+
     private func addresses() throws(KernelProblem) -> [IPv4] { try kernel.list(directory).compactMap { IPv4($0) } }
 
     private func text(_ address: IPv4) throws(KernelProblem) -> String {

@@ -70,9 +70,12 @@ extension CNIPlugin {
             guard kernel.exists(request.namespace) else {
                 return .failure(CNIError(.unknownContainer, "failed to open netns \"\(request.namespace)\": no such file or directory"))
             }
-            guard
-                let address = try pool.reserve(request.container, interface: request.interface, from: plan.range, wanted: plan.wanted)
-            else {
+            var found = try pool.reserve(request.container, interface: request.interface, from: plan.range, wanted: plan.wanted)
+            if found == nil, plan.wanted == nil {
+                try reclaim(pool)
+                found = try pool.reserve(request.container, interface: request.interface, from: plan.range)
+            }
+            guard let address = found else {
                 return .failure(
                     CNIError(.failed, "failed to allocate for range 0: no IP addresses available in range set: \(plan.range)"))
             }
@@ -107,6 +110,19 @@ extension CNIPlugin {
         case "STATUS": return .success(nil)
         default: return .failure(CNIError(.badEnvironment, "unknown CNI_COMMAND: \(request.command)"))
         }
+    }
+
+    /// Gives back addresses whose containers have no cable: whoever had them is gone without a DEL, as after a node's crash.
+    private func reclaim(_ pool: AddressPool) throws(KernelProblem) {
+        func lost() throws(KernelProblem) -> Set<[String]> {
+            let links = Set(try NetworkStack(in: node).links().map(\.name))
+            return try pool.owners().filter { $0.count == 2 && !links.contains(PodAttachment.cable(container: $0[0], interface: $0[1])) }
+        }
+        let first = try lost()
+        guard !first.isEmpty else { return }
+        // Another ADD may be between its address and its cable.
+        pauseThread(milliseconds: 1000)
+        for owner in try lost().intersection(first) { try pool.release(owner[0], interface: owner[1]) }
     }
 
     static func valid(_ configuration: JSON) -> Set<[String]> {
