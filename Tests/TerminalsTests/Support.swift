@@ -76,6 +76,10 @@ struct TerminalServer: HTTPHandler {
     @WebLoop func webSocket(for request: HTTPRequest) -> WebSocketDecision {
         let name = request.path.split(separator: "/").last.map(String.init) ?? ""
         do {
+            if name == "cluster" {
+                let handler = try hub.clusterHandler(lab: "lab", node: "node1")
+                return .accept(subprotocol: TerminalHub.clusterSubprotocol, handler)
+            }
             let handler = try hub.handler(lab: "lab", node: "node1", name: name, query: request.query, canWrite: canWrite)
             return .accept(subprotocol: TerminalHub.subprotocol, handler)
         } catch {
@@ -107,6 +111,7 @@ struct TerminalServer: HTTPHandler {
     private var isUpgraded = false
     private(set) var status = ""
     private(set) var frames: [TerminalFrame] = []
+    private(set) var texts: [String] = []
     private(set) var outputBytes = 0
     private(set) var closeCode: UInt16?
     private(set) var closeReason = ""
@@ -178,6 +183,8 @@ struct TerminalServer: HTTPHandler {
                 if payload.count >= 2 { closeCode = UInt16(payload[0]) << 8 | UInt16(payload[1]) }
                 closeReason = String(decoding: payload.dropFirst(2), as: UTF8.self)
                 isEnded = true
+            } else if opcode == 1 {
+                texts.append(String(decoding: payload, as: UTF8.self))
             } else if opcode == 2, let frame = TerminalFrame(payload) {
                 if case .output(_, let bytes) = frame { outputBytes += bytes.count }
                 frames.append(frame)
