@@ -181,7 +181,7 @@ let allTests: [Target] = [
             "PodNetwork", "ServiceProxy", "ClusterDNS", "APIServer", "ClusterClient", "ClusterStore", "ClusterModel", "Database",
             "Kernel", "Essentials",
         ]),
-    tests("KubeadmTests", uses: ["Kubeadm", "ClusterWire", "ClusterView", "ClusterModel", "Crypto", "Yaml", "Essentials"]),
+    tests("KubeadmTests", uses: ["Kubeadm", "ClusterWire", "ClusterView", "ClusterModel", "Crypto", "Kernel", "Yaml", "Essentials"]),
     tests("AgentTests", uses: ["Agent", "Screen", "Kernel", "Essentials"]),
     tests("WorkshopsTests", uses: ["Workshops", "Markup", "Essentials", collections]),
     tests("SettingsTests", uses: ["Settings", "Labs", "Web", "Essentials"]),

@@ -10,9 +10,11 @@ final class LiveAgent {
     let pid: Int32
     var socket: String { directory + "/agent.sock" }
 
-    init(clusterView: String? = nil) throws {
+    /// With `prepare`, units are looked for in the agent's directory once that has filled it.
+    init(clusterView: String? = nil, prepare: ((String) throws -> Void)? = nil) throws {
         directory = NSTemporaryDirectory() + "agent-" + Identifier.short(length: 10)
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try prepare?(directory)
         let program = URL(fileURLWithPath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
             .deletingLastPathComponent().appendingPathComponent("node-agent").path
         let path = directory
@@ -21,7 +23,7 @@ final class LiveAgent {
         pid = try ReaperProcesses.start(
             ReaperCommand(
                 arguments: [program, "--listen-unix", path + "/agent.sock", "--not-init", "--run-directory", path]
-                    + (clusterView.map { ["--cluster-view", $0] } ?? []),
+                    + (clusterView.map { ["--cluster-view", $0] } ?? []) + (prepare == nil ? [] : ["--system-root", path]),
                 environment: ["PATH": "/usr/bin:/bin", "HOME": path, "LANG": "C.UTF-8"], workingDirectory: path),
             on: .separate(input: null, output: null, error: 2))
         for _ in 0..<1000 {

@@ -7,6 +7,11 @@ package struct BootstrapToken: Sendable, Hashable, CustomStringConvertible {
     package let secret: String
     package var description: String { "\(id).\(secret)" }
 
+    package init(id: String, secret: String) {
+        self.id = id
+        self.secret = secret
+    }
+
     package static func parse(_ text: String) throws(KubeadmProblem) -> BootstrapToken {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 2, isWord(parts[0], 6), isWord(parts[1], 16) else {
