@@ -201,7 +201,10 @@ extension PodLiveTests {
                 #expect(
                     problem?.message
                         == "container has runAsNonRoot and image will run as root (pod: \"web_default(\(sandbox.uid))\", container: main)")
-                plan.securityContext = ["readOnlyRootFilesystem": true]
+                plan.securityContext = ["seccompProfile": ["type": "Localhost", "localhostProfile": "none.json"]]
+                let filter = await #expect(throws: PodRuntimeProblem.self) { try await bench.runtime.startContainer(plan) }
+                #expect(filter?.message.hasSuffix("seccomp/none.json: no such file or directory") == true)
+                plan.securityContext = ["readOnlyRootFilesystem": true, "seccompProfile": ["type": "RuntimeDefault"]]
                 plan.command = ["sh", "-c", "touch /x 2>&1; touch /etc/hosts 2>&1; echo $?; touch /dev/shm/y && echo shm"]
                 _ = try await bench.runtime.startContainer(plan)
                 _ = try await bench.end()

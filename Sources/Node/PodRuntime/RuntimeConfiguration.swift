@@ -20,6 +20,8 @@ package struct ResolvedContainer: Sendable {
     /// Devices of the node that a privileged container gets beside the usual ones.
     package var devices: [String] = []
     package var oomScoreAdjustment: Int?
+    /// The system call filter of the node that the container names.
+    package var filter: JSON?
     /// Restrictions of the mounts that sources lie on; copies must keep them.
     package var restrictions: [String: [String]] = [:]
 
@@ -45,8 +47,12 @@ package enum RuntimeConfiguration {
             ]
             linux["readonlyPaths"] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
         }
-        if !isPrivileged, context["seccompProfile"]?["type"]?.string == "RuntimeDefault" {
-            linux["seccomp"] = SeccompProfile.configuration
+        if !isPrivileged {
+            switch context["seccompProfile"]?["type"]?.string {
+            case "RuntimeDefault": linux["seccomp"] = SeccompProfile.configuration
+            case "Localhost": linux["seccomp"] = resolved.filter
+            default: break
+            }
         }
         return [
             "ociVersion": "1.0.2",

@@ -25,6 +25,7 @@ package struct PodRuntimeSettings: Sendable {
     package var networkConfiguration = "/etc/cni/net.d"
     package var networkPrograms = ["/opt/cni/bin", "/usr/lib/cni"]
     package var networkCache = "/var/lib/cni"
+    package var filters = "/var/lib/kubelet/seccomp"
     package var podman = "/var/lib/containers/storage"
     package var controlGroup = "kubepods"
     /// crun, where it is not in the usual places.
