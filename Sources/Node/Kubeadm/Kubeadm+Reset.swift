@@ -51,6 +51,8 @@ extension Kubeadm {
 
     /// Ends every container of every pod, with what the runtime keeps of them.
     private func removeContainers() {
+        // A place that is not the whole machine has no processes of its own.
+        guard place.root.isEmpty else { return }
         let kernel = place.kernel
         // Control groups of pods tell every process of theirs, whoever started it.
         for root in ["/sys/fs/cgroup"] + ((try? kernel.list("/sys/fs/cgroup")) ?? []).map({ "/sys/fs/cgroup/\($0)" }) {
