@@ -72,6 +72,11 @@ final class LiveServer: Sendable {
         settings.audiences = ["https://kubernetes.default.svc.cluster.local"]
         var configuration = WireServerConfiguration(tls: tls)
         change(&settings, &configuration)
+        let kubeletClient = try authority.issueClient(
+            commonName: "kube-apiserver-kubelet-client", organizations: ["kubeadm:cluster-admins"])
+        let kubeletFiles = (
+            folder.write("kubelet-client.crt", kubeletClient.certificate.pem), folder.write("kubelet-client.key", kubeletClient.key.pem)
+        )
         let review = RoleReview()
         var admission = AdmissionSettings()
         admission.review = review
@@ -80,7 +85,13 @@ final class LiveServer: Sendable {
         let access = try Access(client: client, settings: settings, clock: clock)
         self.access = access
         review.use(access)
-        wire = WireServer(configuration: configuration, handler: APIFront(server: server, access: access, schema: .cluster))
+        let kubelets = KubeletLinks(client: client, certificate: kubeletFiles.0, key: kubeletFiles.1)
+        server.nodes.serveOthers(kubelets)
+        let front = APIFront(
+            server: server, access: access, schema: .cluster, audit: AuditLog(path: folder.path + "/audit.log"),
+            upgrades: PodUpgrades(client: client, streams: PodStreams(kubelets: kubelets)),
+            proxies: ProxyRelay(client: client, kubelets: kubelets))
+        wire = WireServer(configuration: configuration, handler: front)
         port = try await wire.start()
         tasks = [Task { try? await access.run() }]
         let beginning = ClusterBeginning(client: client) { Schema.cluster.kind($0) != nil }
@@ -150,5 +161,15 @@ extension LiveServer {
             try await Task.sleep(for: .milliseconds(10))
         }
         Issue.record("it did not come about")
+    }
+}
+
+extension TestFolder {
+    func read(_ name: String) -> String {
+        guard let file = fopen(path + "/" + name, "re") else { return "" }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        let count = fread(&bytes, 1, bytes.count, file)
+        return String(decoding: bytes[..<count], as: UTF8.self)
     }
 }

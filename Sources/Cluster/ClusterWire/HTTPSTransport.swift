@@ -7,7 +7,7 @@ internal import Web
 
 package final class HTTPSTransport: ClusterTransport {
     /// How often files are looked at for changes, in seconds, while requests are made.
-    static let recheckSeconds = 5.0
+    package static let recheckSeconds = 5.0
 
     private struct Secrets {
         var marks: [WireFile.Mark] = []
@@ -16,6 +16,7 @@ package final class HTTPSTransport: ClusterTransport {
     }
 
     package let configuration: ClusterConfiguration
+    private let recheckSeconds: Double
     private let session: HTTPSession
     private let secrets: Mutex<Secrets>
     private let log = Logger(label: "wire")
@@ -24,8 +25,11 @@ package final class HTTPSTransport: ClusterTransport {
         try self.init(configuration, timeoutSeconds: 60)
     }
 
-    package init(_ configuration: ClusterConfiguration, timeoutSeconds: Double) throws(WireProblem) {
+    package init(
+        _ configuration: ClusterConfiguration, timeoutSeconds: Double, recheckSeconds: Double = HTTPSTransport.recheckSeconds
+    ) throws(WireProblem) {
         self.configuration = configuration
+        self.recheckSeconds = recheckSeconds
         let place = try ServerPlace(configuration.server)
         let marks = Self.marks(configuration)
         let (material, token) = try Self.read(configuration)
@@ -68,7 +72,7 @@ package final class HTTPSTransport: ClusterTransport {
     private func currentToken() -> String? {
         let now = monotonicSeconds()
         let (token, isDue) = secrets.withLock { secrets in
-            let isDue = now - secrets.checkedAt > Self.recheckSeconds
+            let isDue = now - secrets.checkedAt >= recheckSeconds
             if isDue { secrets.checkedAt = now }
             return (secrets.token, isDue)
         }

@@ -32,13 +32,15 @@ package struct APIFront: WireHandler {
     let audit: AuditLog?
     let upgrades: (any StreamUpgrades)?
     let proxies: (any ProxyRequests)?
+    let metrics: ClusterMetrics?
     let health: HealthChecks
     let clock: any WallClock
     private let identifiers = RequestIdentifiers()
 
     package init(
         server: APIServer, access: Access? = nil, schema: Schema, audit: AuditLog? = nil, upgrades: (any StreamUpgrades)? = nil,
-        proxies: (any ProxyRequests)? = nil, health: HealthChecks = HealthChecks(), clock: any WallClock = SystemClock()
+        proxies: (any ProxyRequests)? = nil, metrics: ClusterMetrics? = nil, health: HealthChecks = HealthChecks(),
+        clock: any WallClock = SystemClock()
     ) {
         self.server = server
         self.access = access
@@ -46,6 +48,7 @@ package struct APIFront: WireHandler {
         self.audit = audit
         self.upgrades = upgrades
         self.proxies = proxies
+        self.metrics = metrics
         self.health = health
         self.clock = clock
     }
@@ -100,6 +103,10 @@ package struct APIFront: WireHandler {
         {
             return response
         }
+        if let metrics, call.attributes.group == "metrics.k8s.io", ["get", "list"].contains(call.attributes.verb) {
+            return Self.json(
+                try await metrics.answer(call.attributes, labelSelector: request.queryValue("labelSelector")), status: 200)
+        }
         request.body = body
         if Bodies.isYAML(request) { request.object = try Bodies.yaml(body) }
         let answer = await server.send(request)
@@ -110,14 +117,26 @@ package struct APIFront: WireHandler {
         guard let upgrades else { return nil }
         let call = APICall(request)
         guard call.attributes.isResource else { return nil }
+        var user = UserInfo.anonymous
+        let received = clock.now()
+        let upgrade: WireUpgrade?
         do throws(ClusterProblem) {
-            var user = try await identify(request)
+            user = try await identify(request)
             if let impersonated = try await impersonate(call.request, user) { user = impersonated }
             try await access?.authorize(user, call.attributes)
-            return await upgrades.upgrade(request, call.attributes, user: user)
+            upgrade = await upgrades.upgrade(request, call.attributes, user: user)
         } catch {
-            return .refuse(Self.response(error))
+            upgrade = .refuse(Self.response(error))
         }
+        if let audit, let upgrade {
+            var status = 101
+            if case .refuse(let response) = upgrade { status = response.status }
+            audit.record(
+                AuditRecord(
+                    id: identifiers.next(), request: request, attributes: call.attributes, user: user, status: status, received: received),
+                at: clock.now())
+        }
+        return upgrade
     }
 
     /// One object, read from memory.
@@ -129,6 +148,7 @@ package struct APIFront: WireHandler {
         // /api/v1/namespaces/NS/RESOURCE/NAME and the like; lists have fewer parts, logs and proxies more.
         let slashes = path.reduce(0) { $0 + ($1 == UInt8(ascii: "/") ? 1 : 0) }
         if request.target.hasPrefix("/api/") { return slashes == (request.target.contains("/namespaces/") ? 6 : 4) }
+        if request.target.hasPrefix("/apis/metrics.k8s.io/") { return false }
         if request.target.hasPrefix("/apis/") { return slashes == (request.target.contains("/namespaces/") ? 7 : 5) }
         return false
     }

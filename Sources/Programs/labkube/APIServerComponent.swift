@@ -179,7 +179,8 @@ struct APIServerProcess {
         let front = APIFront(
             server: server, access: access, schema: schema, audit: audit,
             upgrades: PodUpgrades(client: client, streams: PodStreams(kubelets: kubelets)),
-            proxies: ProxyRelay(client: client, kubelets: kubelets), health: health)
+            proxies: ProxyRelay(client: client, kubelets: kubelets),
+            metrics: ClusterMetrics(client: client, kubelets: kubelets), health: health)
         var configuration = WireServerConfiguration(address: options.bindAddress, port: options.port, tls: options.tls)
         configuration.limits.bodyBytes = APIFront.bodyLimitBytes
         let listener = WireServer(configuration: configuration, handler: front)

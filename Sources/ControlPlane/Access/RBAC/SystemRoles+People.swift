@@ -40,6 +40,9 @@ extension SystemRoles {
                 ]
             ).with { $0.labels = [aggregate + "admin": "true"] },
             SystemRole("system:aggregate-to-edit", editing).with { $0.labels = [aggregate + "edit": "true"] },
+            SystemRole("system:aggregated-metrics-reader", ["read metrics.k8s.io nodes,pods"]).with {
+                $0.labels = [aggregate + "admin": "true", aggregate + "edit": "true", aggregate + "view": "true"]
+            },
             SystemRole("system:aggregate-to-view", viewing).with { $0.labels = [aggregate + "view": "true"] },
         ]
     }
