@@ -9,6 +9,8 @@ internal import Logging
 package struct LeaderElection: Sendable {
     package static let leaseSeconds = 40
     package static let renewSeconds = 15
+    /// So many failed attempts follow each other quickly and in silence.
+    static let quickAttempts = 20
     /// How often a lease that someone else holds is looked at, in seconds.
     static let retrySeconds = 5
 
@@ -42,6 +44,7 @@ package struct LeaderElection: Sendable {
     /// Returns once this process leads.
     package func acquire() async throws {
         var seen: (text: String, since: Double) = ("", monotonicSeconds())
+        var failures = 0
         while true {
             do throws(ClusterProblem) {
                 let lease = try await read()
@@ -56,10 +59,12 @@ package struct LeaderElection: Sendable {
                     return
                 }
             } catch {
-                if !error.isConflict, !error.isAlreadyExists {
+                // A cluster that begins in this moment has neither the namespace nor the roles yet.
+                failures += 1
+                if failures > Self.quickAttempts {
                     log.warning("lease not acquired yet", metadata: ["lease": "kube-system/\(name)", "cause": "\(error.message)"])
                 }
-                try await Task.sleep(for: .milliseconds(200))
+                try await Task.sleep(for: .milliseconds(failures > Self.quickAttempts ? 1_000 : 50))
                 continue
             }
             try await Task.sleep(for: .seconds(Self.retrySeconds))

@@ -73,8 +73,7 @@ struct EndpointSliceMirroring: Controller {
             for slice in known { try await context.delete(.endpointSlices, slice) }
             return
         }
-        var labels = object.metaLabels
-        labels["endpoints.kubernetes.io/managed-by"] = nil
+        let labels = object.metaLabels
         for family in ["IPv4", "IPv6"] {
             let groups = Self.groups(object, isIPv6: family == "IPv6")
             let existing = known.filter { $0["addressType"]?.string == family }

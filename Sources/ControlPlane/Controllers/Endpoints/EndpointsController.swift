@@ -41,8 +41,7 @@ struct EndpointsController: Controller {
         }
         guard let selector = EndpointPlan.selector(service), !service.isBeingDeleted else { return }
         let subsets = EndpointPlan.subsets(service, pods: feed.pods(service, selector))
-        var labels = EndpointPlan.labels(service)
-        labels["endpoints.kubernetes.io/managed-by"] = "endpoint-controller"
+        let labels = EndpointPlan.labels(service)
         if let known, JSON(subsets).isSame(as: known["subsets"] ?? JSON([JSON]())), known.metaLabels == labels { return }
         var object = known ?? ["apiVersion": "v1", "kind": "Endpoints", "metadata": ["name": JSON(service.metaName)]]
         object[path: ["metadata", "namespace"]] = JSON(service.metaNamespace)
