@@ -3,7 +3,7 @@
 // A rate needs two moments. Whoever looks first waits for the second one; from then on the last look is the first moment.
 internal import Access
 package import ClusterClient
-package import ClusterModel
+internal import ClusterModel
 internal import Essentials
 internal import Synchronization
 internal import Web

@@ -45,6 +45,7 @@ package struct ClusterControllers: Sendable {
         ControllerEntry("certificatesigningrequest-signing-controller") { SigningController($0) },
         ControllerEntry("bootstrap-signer-controller", isOnByDefault: false) { BootstrapSigner($0) },
         ControllerEntry("token-cleaner-controller", isOnByDefault: false) { TokenCleaner($0) },
+        ControllerEntry("service-lb-controller") { LoadBalancers($0) },
         ControllerEntry("node-ipam-controller") { NodeAddresses($0) },
         ControllerEntry("node-lifecycle-controller") { LabNodeLifecycle($0) },
         ControllerEntry("taint-eviction-controller") { TaintEviction($0) },
@@ -107,7 +108,7 @@ extension ControllerEntry {
         "garbagecollector": "garbage-collector-controller", "horizontalpodautoscaling": "horizontal-pod-autoscaler-controller",
         "csrsigning": "certificatesigningrequest-signing-controller", "csrapproving": "certificatesigningrequest-approving-controller",
         "csrcleaner": "certificatesigningrequest-cleaner-controller", "bootstrapsigner": "bootstrap-signer-controller",
-        "tokencleaner": "token-cleaner-controller", "nodeipam": "node-ipam-controller", "nodelifecycle": "node-lifecycle-controller",
+        "tokencleaner": "token-cleaner-controller", "nodeipam": "node-ipam-controller", "service": "service-lb-controller", "nodelifecycle": "node-lifecycle-controller",
         "attachdetach": "persistentvolume-attach-detach-controller", "pvc-protection": "persistentvolumeclaim-protection-controller",
         "pv-protection": "persistentvolume-protection-controller", "root-ca-cert-publisher": "root-ca-certificate-publisher-controller",
     ]
