@@ -38,8 +38,9 @@ final class Mailbox: Sendable {
     private func change(_ body: (inout State) -> Void) {
         let waiter = state.withLock { state in
             body(&state)
-            defer { state.waiter = nil }
-            return state.waiter
+            let waiter = state.waiter
+            state.waiter = nil
+            return waiter
         }
         waiter?.resume()
     }
@@ -49,12 +50,13 @@ final class Mailbox: Sendable {
             guard state.pod != nil || state.mirror != nil || !state.events.isEmpty || state.wantsRefresh || state.isPoked else {
                 return nil
             }
-            defer {
-                let waiter = state.waiter
-                state = State()
-                state.waiter = waiter
-            }
-            return Content(pod: state.pod, mirror: state.mirror, events: state.events, wantsRefresh: state.wantsRefresh)
+            let content = Content(pod: state.pod, mirror: state.mirror, events: state.events, wantsRefresh: state.wantsRefresh)
+            state.pod = nil
+            state.mirror = nil
+            state.events = []
+            state.wantsRefresh = false
+            state.isPoked = false
+            return content
         }
     }
 
