@@ -101,8 +101,9 @@ def test_a_killed_kubelet_comes_back_and_its_containers_go_on(nodes):
     ids = "kubectl get pods -n kube-system -o jsonpath='{.items[*].status.containerStatuses[*].containerID}'"
     before = nodes.sh("node1", ids)
     nodes.sh("node1", "kill -9 $(systemctl show kubelet | sed -n 's/MainPID=//p')")
+    journal = lambda: nodes.sh("node1", "journalctl -u kubelet --no-pager")
+    wait_until(lambda: "Scheduled restart job" in journal(), 20, "the kubelet being started again")
     wait_until(lambda: nodes.sh("node1", "systemctl is-active kubelet", status=None) == "active\n", 20, "the kubelet being back")
-    assert "Scheduled restart job" in nodes.sh("node1", "journalctl -u kubelet --no-pager")
     assert nodes.sh("node1", ids) == before
 
 
