@@ -108,7 +108,8 @@ extension ControllerEntry {
         "garbagecollector": "garbage-collector-controller", "horizontalpodautoscaling": "horizontal-pod-autoscaler-controller",
         "csrsigning": "certificatesigningrequest-signing-controller", "csrapproving": "certificatesigningrequest-approving-controller",
         "csrcleaner": "certificatesigningrequest-cleaner-controller", "bootstrapsigner": "bootstrap-signer-controller",
-        "tokencleaner": "token-cleaner-controller", "nodeipam": "node-ipam-controller", "service": "service-lb-controller", "nodelifecycle": "node-lifecycle-controller",
+        "tokencleaner": "token-cleaner-controller", "nodeipam": "node-ipam-controller", "service": "service-lb-controller",
+        "nodelifecycle": "node-lifecycle-controller",
         "attachdetach": "persistentvolume-attach-detach-controller", "pvc-protection": "persistentvolumeclaim-protection-controller",
         "pv-protection": "persistentvolume-protection-controller", "root-ca-cert-publisher": "root-ca-certificate-publisher-controller",
     ]
