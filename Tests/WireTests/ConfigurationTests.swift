@@ -1,4 +1,5 @@
 // Kubeconfigs, and files of tokens and certificates that change while they are used.
+import Access
 import ClusterClient
 import ClusterModel
 import ClusterWire
