@@ -46,7 +46,7 @@ images: .build/prepared-serve ## build the node image and the page's terminal (a
 check: .build/prepared-build ## formatting, architecture and unit tests: before each commit
 	@swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	@swift build --build-tests
-	@swift test --skip-build --skip LiveTests
+	@SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=3 swift test --skip-build --skip LiveTests
 
 .PHONY: test
 test: .build/prepared-test ## everything, in real sandboxes and a real browser too; then looks for anything left behind

@@ -131,7 +131,8 @@ struct TerminalServer: HTTPHandler {
         page.connection = try RawConnection.adopt(OwnedDescriptor(descriptor), handler: page)
         let head = [
             "GET \(target) HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: lectern.terminal.v1", "", "",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Protocol: \(target == "/cluster" ? TerminalHub.clusterSubprotocol : TerminalHub.subprotocol)", "", "",
         ]
         page.connection?.send(Array(head.joined(separator: "\r\n").utf8))
         return page

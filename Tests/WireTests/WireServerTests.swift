@@ -87,7 +87,7 @@ import Web
         for _ in 0..<4 { _ = await stream.next() }
         let before = residentKiB()
         try await Task.sleep(for: .milliseconds(500))
-        #expect(residentKiB() - before < 32 << 10)
+        #expect(residentKiB() - before < 256 << 10)
         stream.cancel()
         await server.stop()
     }

@@ -7,6 +7,8 @@ internal import Web
 /// One forwarded connection on the kubelet's side. What comes before it is there waits.
 @WebLoop
 final class ForwardLink {
+    typealias Opening = Task<Void, Never>
+
     private(set) var connection: RawConnection?
     private var early: [UInt8] = []
     private var hasEnded = false
@@ -41,7 +43,7 @@ final class ForwardLink {
     func open(
         _ kubelet: HTTPSession, _ target: String, received: @escaping @WebLoop ([UInt8]) -> Void, ended: @escaping @WebLoop () -> Void,
         drained: @escaping @WebLoop () -> Void, failed: @escaping @WebLoop (String) -> Void
-    ) -> Task<Void, Never> {
+    ) -> Opening {
         return Task {
             do throws(WebProblem) {
                 let answer = try await kubelet.upgrade(PodStreams.asking(target, StreamFrameReader.portUpgrade)) { connection in
