@@ -25,6 +25,9 @@ final class Watcher: Sendable {
     private let phase: Mutex<Phase>
     /// Ends the stream with `compacted`. Called without the store's lock, for ending a stream takes it.
     private let end: Mutex<(@Sendable () -> Void)?>
+    /// Set when the reader is gone. A stream may end while its task's own lock is held, and the store wakes tasks under
+    /// its lock; so the end of a stream takes no lock of ours, and the store drops the watcher at its next turn.
+    private let readerIsGone = Atomic(false)
 
     init(prefix: String) {
         self.prefix = prefix
@@ -34,6 +37,7 @@ final class Watcher: Sendable {
 
     /// Called in order of revisions, under the store's lock.
     func deliver(_ event: StoreEvent) -> Delivery {
+        if isGone { return .gone }
         guard event.object.key.utf8.starts(with: prefix.utf8) else { return .taken }
         return phase.withLock { phase in
             switch phase {
@@ -65,6 +69,9 @@ final class Watcher: Sendable {
     }
 
     func finish() { end.withLock { $0 }?() }
+
+    func leave() { readerIsGone.store(true, ordering: .releasing) }
+    var isGone: Bool { readerIsGone.load(ordering: .acquiring) }
 }
 
 /// An open watch. It ends when its stream is dropped or cancelled.
@@ -125,6 +132,7 @@ extension ClusterStore {
         let watcher = Watcher(prefix: prefix)
         let registered: Result<(Int, Int64), StoreProblem> = state.withLock { state in
             guard after >= state.compacted else { return .failure(.compacted(oldest: state.compacted)) }
+            state.dropGoneWatchers()
             state.nextWatcher += 1
             state.watchers[state.nextWatcher] = watcher
             return .success((state.nextWatcher, state.revision))
@@ -141,8 +149,8 @@ extension ClusterStore {
         let limit = Self.watcherLimitEvents + backlog.count + initial.count + 1
         let (stream, continuation) = AsyncStream.makeStream(of: Element.self, bufferingPolicy: .bufferingOldest(limit))
         let hook = WatchControl<Element>.EndHook()
-        continuation.onTermination = { [weak self] _ in
-            self?.forget(watcher: id)
+        continuation.onTermination = { _ in
+            watcher.leave()
             hook.fire()
         }
         for element in initial { continuation.yield(element) }
@@ -167,7 +175,7 @@ extension ClusterStore {
     }
 
     /// Watchers there are now.
-    package var watcherCount: Int { state.withLock { $0.watchers.count } }
+    package var watcherCount: Int { state.withLock { state in state.watchers.values.count { !$0.isGone } } }
 
     private func forget(watcher id: Int) { state.withLock { $0.watchers[id] = nil } }
 
@@ -210,4 +218,8 @@ extension ClusterStore {
             throw StoreProblem(error)
         }
     }
+}
+
+extension ClusterStore.State {
+    mutating func dropGoneWatchers() { watchers = watchers.filter { !$0.value.isGone } }
 }
