@@ -132,7 +132,10 @@ package final class ContainerLog: Sendable {
         // A full disk costs lines of a log, never a lab.
         if let file = state.file { try? kernel.send(output, to: file) }
         state.size += output.count
-        for (_, (follower, options)) in state.followers { follower.yield(Self.render(output, options)) }
+        // The end of a stream takes no lock, for it may come under its task's own: readers that went are noticed here.
+        for (number, (follower, options)) in state.followers {
+            if case .terminated = follower.yield(Self.render(output, options)) { state.followers[number] = nil }
+        }
     }
 
     /// What was printed, as `options` wish; with `follow`, what comes as well until `close` or the reader's end.
@@ -148,7 +151,6 @@ package final class ContainerLog: Sendable {
             let number = state.nextFollower
             state.nextFollower += 1
             state.followers[number] = (continuation, options)
-            continuation.onTermination = { [weak self] _ in _ = self?.state.withLock { $0.followers.removeValue(forKey: number) } }
         }
         return stream
     }

@@ -81,8 +81,13 @@ final class PodLog: Sendable {
             }
             if !output.isEmpty { store(output, &state) }
             var wait: Int?
-            for (_, watcher) in state.watchers {
-                if case .enqueued(let remaining) = watcher.yield((channel, bytes)), remaining < Self.watcherLimitChunks / 2 { wait = 10 }
+            // The end of a stream takes no lock, for it may come under its task's own: readers that went are noticed here.
+            for (identifier, watcher) in state.watchers {
+                switch watcher.yield((channel, bytes)) {
+                case .enqueued(let remaining): if remaining < Self.watcherLimitChunks / 2 { wait = 10 }
+                case .terminated: state.watchers[identifier] = nil
+                default: break
+                }
             }
             if mono - state.second >= 1 {
                 state.second = mono
@@ -195,17 +200,13 @@ final class PodLog: Sendable {
     func watch() -> AsyncStream<(channel: UInt8, bytes: [UInt8])> {
         let (stream, continuation) = AsyncStream<(channel: UInt8, bytes: [UInt8])>.makeStream(
             bufferingPolicy: .bufferingOldest(Self.watcherLimitChunks))
-        let identifier: UInt64? = state.withLock { state in
-            if state.isOver { return nil }
+        let isThere = state.withLock { state in
+            if state.isOver { return false }
             state.nextIdentifier += 1
             state.watchers[state.nextIdentifier] = continuation
-            return state.nextIdentifier
+            return true
         }
-        guard let identifier else {
-            continuation.finish()
-            return stream
-        }
-        continuation.onTermination = { [weak self] _ in _ = self?.state.withLock { $0.watchers.removeValue(forKey: identifier) } }
+        if !isThere { continuation.finish() }
         return stream
     }
 }
