@@ -162,9 +162,12 @@ extension SandboxLiveTests {
                         except OSError as error: print('udp', error)
                         END
                         ping -c 1 -W 1 172.30.0.21 >/dev/null && echo 'ping REACHED' || echo 'ping no'
-                        ping -c 1 -W 1 8.8.8.8 >/dev/null && echo 'ping REACHED' || echo 'ping no'
+                        ping -c 1 -W 1 9.9.9.9 >/dev/null && echo 'ping REACHED' || echo 'ping no'
+                        ping -c 1 -W 1 8.8.8.8 >/dev/null && echo 'ping answered by the router' || echo 'ping no'
                         """)
                 #expect(!text.contains("REACHED"))
+                // Lessons ping this address; the lab's own router answers for it, and nothing leaves the lab.
+                #expect(text.contains("ping answered by the router"))
                 #expect(text.contains("udp refused"))
                 #expect(!text.contains("False"))
                 #expect(text.split(separator: "\n").count >= targets.count + 7)
