@@ -64,8 +64,13 @@ class Shell(Terminal):
                 return status, self.plain(printed)
 
     def begin(self, command):
-        """Types a command that goes on."""
+        """Types a command that goes on, and returns when the shell has begun it."""
         self.type(command + "\n")
+        end = time.monotonic() + 20
+        while True:
+            kind, value = self.next(max(0.1, end - time.monotonic()))
+            if kind == "event" and value["type"] == "command-start":
+                return
 
     def read(self, until, seconds=30):
         """Reads what a running command prints until a text or pattern was there."""
@@ -82,8 +87,14 @@ class Shell(Terminal):
                     return self.plain(printed)
 
     def interrupt(self):
-        self.type(b"\x03")
-        self.wait_prompt(20)
+        """Ctrl-C, again where it came while the program was still being started."""
+        for attempt in range(10):
+            self.type(b"\x03")
+            try:
+                return self.wait_prompt(3)
+            except TimeoutError:
+                if attempt == 9:
+                    raise
 
     def ok(self, command, seconds=60):
         """The output of a command that must succeed."""
